@@ -93,10 +93,10 @@ COPY --from=install-accounts /opt/tidesync /opt/tidesync
 USER root
 RUN install -d -o 1883 -g 1883 -m 0750 /mosquitto/config && install -d -o 1883 -g 1883 -m 0700 /authority \
     && install -d -o 1883 -g 1883 /ca \
-    && for node in 1 2 3; do install -d -o 1883 -g 1883 -m 0700 /nats/$node; done \
+    && for node in 1 2 3; do install -d -o 1883 -g 1883 -m 0700 /nats/$node /rabbitmq/$node; done \
     && for name in rov1 rov2 rov3 topside recorder dashboard operator; do \
         install -d -o 1883 -g 10001 -m 0750 /secrets/$name; done
 COPY deploy/compose/ /usr/local/bin/
-COPY deploy/nats/nats-server.conf /usr/local/share/tidesync/
+COPY deploy/nats/nats-server.conf deploy/rabbitmq/rabbitmq.conf deploy/rabbitmq/enabled_plugins /usr/local/share/tidesync/
 USER 1883:1883
 CMD ["broker", "list"]

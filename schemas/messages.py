@@ -123,7 +123,7 @@ class Event(Message):
 
 
 class ExchangeBatch(Message):
-    """Finished exchanges of one vehicle: at most a second's worth, or 100."""
+    """Finished exchanges of one vehicle: at most those since the last result, or 100."""
 
     schema_version: Version = 1
     batch: Annotated[int, Field(ge=0, le=2**53)]
@@ -257,6 +257,9 @@ class OffsetResult(Message):
     or slewed since."""
     interval_s: Annotated[float, Field(gt=0, le=600)] | None = None
     """The next result is due within this many seconds; null: not known."""
+    rate: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Exchanges a second with each vehicle at present: fewer than set while topside has more to do than time.
+    Null over HTTP, and where it is not known."""
     instance_id: Identifier | None = None
     """Of topside's process. Two at a time are two topsides of one name; null: not known."""
     duplicates: Annotated[tuple[DuplicateSpan, ...], Field(max_length=MAX_DUPLICATES)] | None = None

@@ -43,6 +43,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def some_of(names: Sequence[str], noun: str, most: int = 3) -> str:
+    """`rov1, rov2`, or of more than `most` + 1: `37 vehicles (rov1, rov2, rov3, … and 34 more)`."""
+    if len(names) <= most + 1:
+        return ", ".join(names)
+    first = ", ".join(names[:most])
+    return f"{counted(len(names), noun)} ({first}, … and {len(names) - most} more)"
+
+
 def is_long(ms: float | None) -> bool:
     """Whether a time is read in its units rather than in milliseconds."""
     return ms is not None and abs(ms) >= _LONG_MS

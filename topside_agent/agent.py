@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_IDLE_S = 0.5
+_IDLE_NS = 500_000_000
 _UPKEEP_NS = 250_000_000
 _REPORTS = (topics.INFO, topics.EVENT, topics.VEHICLE_CLOCK)
 
@@ -112,7 +112,7 @@ class TopsideAgent(MqttAgent):
         return TopsideCounts(
             self._settings.topside,
             agent_counts("topside", self._connection, self._inbox.dropped),
-            [measurement.snapshot(now_raw_ns) for measurement in list(self._vehicles)],
+            [each.snapshot(now_raw_ns) for each in list(self._vehicles) if not each.resting],
         )
 
     # Owner of the connection: called in the network thread
@@ -138,6 +138,7 @@ class TopsideAgent(MqttAgent):
 
     def received(self, message: Incoming) -> None:
         """One message; pongs are tried first, since time matters to them."""
+        self._scheduler.received(message.received.raw_ns)
         self._notice_sleep()
         letter = self._inbox.open(message)
         if letter is None:
@@ -170,8 +171,8 @@ class TopsideAgent(MqttAgent):
                 for measurement in self._vehicles:
                     self._perform(measurement, measurement.recheck(now.raw_ns))
         if not self._connection.carries_pings:
-            return _IDLE_S
-        return min(_IDLE_S, (self._scheduler.serve(now) - self._clock.raw_ns()) / 1e9)
+            return _IDLE_NS / 1e9
+        return self._scheduler.serve(now, _IDLE_NS) / 1e9
 
     # What messages do
 

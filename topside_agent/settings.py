@@ -76,6 +76,13 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Pin
         description="Measure this vehicle only (repeatable); else all online. As rov1=http://HOST:9150 it is "
         "measured over HTTP while MQTT does not reach it",
     )
+    rate: float = Field(
+        4.0,
+        ge=0.05,
+        le=50,
+        description="Exchanges a second with each vehicle; fewer while this computer cannot do so many, as "
+        "each result says",
+    )
     group: Group | None = Field(
         None,
         description="Share the vehicles with the other topsides that are given this name: each vehicle is "
@@ -87,7 +94,6 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Pin
         le=1000,
         description="This topside's part in its group: its share is its weight over the sum of all weights",
     )
-    rate: float = Field(4.0, ge=0.05, le=50, description="Exchanges a second with each vehicle")
     burst: int = Field(16, ge=8, le=200, description="Exchanges in a burst, when a vehicle appears")
     burst_interval_s: float = Field(0.02, ge=0.001, le=1, description="Seconds between them, at least")
     timeout_s: float = Field(
@@ -117,7 +123,12 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Pin
         le=86_400,
         description="`stale` at the latest after so many seconds without an exchange",
     )
-    publish_interval_s: float = Field(1.0, ge=0.1, le=60, description="Seconds between results of a vehicle")
+    publish_interval_s: float = Field(
+        1.0,
+        ge=0.1,
+        le=60,
+        description="Seconds between results of a vehicle; five of over 200, while it is locked and rests",
+    )
     backlog_s: float = Field(
         1800.0,
         ge=10,

@@ -8,23 +8,32 @@ import tempfile
 from pathlib import Path
 
 from bench.soak_cluster.nats import NatsCluster
+from bench.soak_cluster.rabbitmq import RabbitCluster
 from bench.soak_cluster.run import Plan, Soak
+from runtime.listener import free_port
 
-_KINDS = {"nats": NatsCluster}
+_KINDS = {"nats": NatsCluster, "rabbitmq": RabbitCluster}
 
 
 def main() -> int:
     arguments = _arguments()
-    planned = Plan(arguments.kills, arguments.restarts, ping_connection=not arguments.one_connection)
+    planned = Plan(arguments.kills, arguments.restarts, ping_connection=_of_their_own(arguments))
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-cluster-"))
     print(f"{planned}\nin {folder}", flush=True)
-    soak = Soak(planned, _KINDS[arguments.broker](folder / "cluster"), lambda line: print(line, flush=True))
+    soak = Soak(
+        planned, _KINDS[arguments.broker](folder / "cluster", free_port), lambda line: print(line, flush=True)
+    )
     verdict = soak.run()
     for name, value in verdict.figures.items():
         print(f"{name:32} {value:12g}")
     for failure in verdict.failures:
         print(f"FAILED {failure}")
     return 1 if verdict.failures else 0
+
+
+def _of_their_own(arguments: argparse.Namespace) -> bool:
+    """Whether pings get a connection of their own, which other brokers than NATS do not need."""
+    return arguments.broker == "nats" and not arguments.one_connection
 
 
 def _arguments() -> argparse.Namespace:

@@ -10,8 +10,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.listener import free_port
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -76,7 +74,7 @@ class Node(ABC):
 class Cluster(ABC):
     """Started, stopped and given accounts as a whole, below `folder`."""
 
-    def __init__(self, folder: Path, find_port: Callable[[str], int] = free_port) -> None:
+    def __init__(self, folder: Path, find_port: Callable[[str], int]) -> None:
         self.folder = folder
         self.config = folder / "config"
         self.secrets = folder / "secrets"

@@ -36,7 +36,10 @@ ACCOUNTS = {
     "viewer": "dashboard",
     "operator": "operator",
 }
+STARTED = ("rov1", "topside", "rov2")
+"""In this order, each once the one before is connected: a vehicle before topside, and one after it."""
 _LOOK_S = 0.02
+_CONNECT_S = 120.0
 _INTERVAL_S = 0.25
 _LATELY_S = 3.0
 _SESSION_S = 180.0
@@ -74,8 +77,9 @@ class Fleet:
             clock,
         )
         self._agents["topside"] = self.topside
-        for agent in self._agents.values():
-            self._start(agent)
+        for name in STARTED:
+            self._start(self._agents[name])
+            self._wait_until_connected(self._agents[name])
         root = cluster.folder / "sessions"
         self._start(RecorderAgent(RecorderSettings(root=root, **cluster.account("recorder")), clock))
         settings = ConnectionSettings(**cluster.account("viewer", 1))
@@ -91,6 +95,15 @@ class Fleet:
     def _start(self, part: Any) -> None:
         part.start()
         self._stack.callback(part.stop)
+
+    @staticmethod
+    def _wait_until_connected(agent: PiAgent | TopsideAgent) -> None:
+        """So that it has announced itself, to those who are there, before the next one starts."""
+        deadline = time.monotonic() + _CONNECT_S
+        while not agent.status_text.startswith("connected"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(agent.status_text)
+            time.sleep(_LOOK_S)
 
     def _look(self) -> None:
         while not self._ends.wait(_LOOK_S):
@@ -127,7 +140,7 @@ class Fleet:
 
     def session(self, *arguments: str) -> dict[str, Any]:
         """`tidesync session …` by the operator; what it prints. RuntimeError when it fails."""
-        options = ["--json", *self._cluster.options("operator")]
+        options = ["--json", "--timeout", f"{_SESSION_S - 20:g}", *self._cluster.options("operator")]
         command = [sys.executable, "-m", "tidesync", "session", *arguments, *options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SESSION_S, check=False)
         if done.returncode:

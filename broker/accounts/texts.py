@@ -1,8 +1,10 @@
-"""The broker's own files, pure: mosquitto's passwords and ACL, NATS's permissions."""
+"""The broker's own files, pure: mosquitto's passwords and ACL, NATS's permissions, RabbitMQ's definitions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from broker.accounts.rabbitmq import rabbitmq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +31,12 @@ _NATS_SESSIONS = "$MQTT.sub.>"
 
 def texts(book: Book) -> dict[str, str]:
     """Each file's name and content."""
-    return {"passwords": passwords(book), "acl": acl(book), "nats.conf": nats(book)}
+    return {
+        "passwords": passwords(book),
+        "acl": acl(book),
+        "nats.conf": nats(book),
+        "rabbitmq.json": rabbitmq(book),
+    }
 
 
 def passwords(book: Book) -> str:

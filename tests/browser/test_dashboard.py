@@ -390,14 +390,14 @@ def test_this_test_would_see_a_request_elsewhere_and_a_complaint(live):
 @pytest.mark.usefixtures("fleet")
 def test_before_the_server_has_spoken_the_page_claims_nothing_and_offers_nothing(visit):
     visited = visit()
-    visited.page.route("**/api/events", lambda _: None)  # held back
+    visited.page.route("**/api/events*", lambda _: None)  # held back
     page = visited.open()
     expect(page.locator("#waiting")).to_have_text("Connecting …")
     expect(page.locator("#waiting")).to_be_visible()
     for claim in ("No session yet", "No vehicle"):
         expect(page.get_by_text(claim).locator("visible=true")).to_have_count(0)
     expect(page.get_by_role("button")).to_have_count(0)
-    page.unroute("**/api/events")
+    page.unroute("**/api/events*")
     expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
     expect(page.locator("#waiting")).to_be_hidden()
     expect(page.get_by_role("button", name="Start recording")).to_be_visible()

@@ -1,33 +1,51 @@
-"""Profile cluster: three NATS nodes, of which one is killed; nothing is wrong, no exchange is lost."""
+"""Profiles cluster and rabbitmq: one of three nodes is killed; nothing is wrong, no exchange is lost."""
+
+from typing import NamedTuple
 
 import pytest
 
 from broker.settings import ConnectionSettings
 from tests.containers.fleet import Fleet, FleetChecker
 from tests.deadline import until
+from tests.effort import tries
 from tests.ports import free_port
 
-NODES = ("nats1", "nats2", "nats3")
 PARTS = ("rov1", "rov2", "topside", "recorder", "dashboard")
 
 
-class ClusterFleet(Fleet):
-    """The profile's own services; vehicles are called as they call themselves."""
+class Kind(NamedTuple):
+    """A profile, its nodes, and where they read their configuration."""
 
-    def __init__(self, folder):
-        super().__init__(
-            folder, profiles=["cluster"], services=[*NODES, *(f"cluster-{part}" for part in PARTS)]
-        )
-        self.node_ports = {node: free_port() for node in NODES}
+    profile: str
+    node: str
+    config: str
+
+    @property
+    def nodes(self):
+        return [f"{self.node}{number}" for number in (1, 2, 3)]
+
+
+KINDS = [Kind("cluster", "nats", "/etc/nats"), Kind("rabbitmq", "rabbit", "/etc/rabbitmq")][: tries(1)]
+"""RabbitMQ with TEST_EFFORT=long only: tests/network runs its nodes without containers."""
+
+
+class ClusterFleet(Fleet):
+    """A profile's own services; vehicles are called as they call themselves."""
+
+    def __init__(self, folder, kind):
+        self.kind = kind
+        services = [*kind.nodes, *(f"{kind.profile}-{part}" for part in PARTS)]
+        super().__init__(folder, profiles=[kind.profile], services=services)
+        self.node_ports = {node: free_port() for node in kind.nodes}
         with (folder / "compose.env").open("a") as environment:
             environment.writelines(f"{node.upper()}_PORT={port}\n" for node, port in self.node_ports.items())
-            environment.write(f"CLUSTER_DASHBOARD_PORT=127.0.0.1:{free_port()}\n")
+            environment.write(f"{kind.profile.upper()}_DASHBOARD_PORT=127.0.0.1:{free_port()}\n")
 
     def container(self, service):
-        return super().container(f"cluster-{service}" if service in PARTS else service)
+        return super().container(f"{self.kind.profile}-{service}" if service in PARTS else service)
 
     def operator(self, *arguments, timeout_s=200):
-        command = ("run", "--rm", "-T", "--no-deps", "cluster-operator", *arguments)
+        command = ("run", "--rm", "-T", "--no-deps", f"{self.kind.profile}-operator", *arguments)
         return self._compose(*command, timeout_s=timeout_s)
 
     def viewer(self, authority):
@@ -40,9 +58,9 @@ class ClusterFleet(Fleet):
         return FleetChecker(settings, self)
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    made = ClusterFleet(tmp_path_factory.mktemp("cluster"))
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.node)
+def cluster(request, tmp_path_factory):
+    made = ClusterFleet(tmp_path_factory.mktemp("cluster"), request.param)
     try:
         made.start()
         yield made
@@ -62,22 +80,23 @@ def viewer(cluster, tmp_path):
 
 def test_a_node_that_is_killed_and_started_costs_no_wrong_result_and_no_recorded_exchange(cluster, viewer):
     viewer.until_locked()
+    node = cluster.kind.nodes[0]
     with cluster.session("cluster") as session:
         until(lambda: len(session.exchanges()) > 20, 20, "some recorded exchanges")
-        cluster.container("nats1").kill()
+        cluster.container(node).kill()
         viewer.until_locked(timeout_s=120)
-        cluster.container("nats1").start()
-        cluster.until_healthy("nats1", 60)
+        cluster.container(node).start()
+        cluster.until_healthy(node, 60)
     session.assert_complete(viewer.published)
     viewer.assert_never_wrong()
 
 
 def test_a_node_has_no_rights_to_spare_and_sees_no_password(cluster):
-    for node in NODES:
+    for node in cluster.kind.nodes:
         host = cluster.container(node).attrs["HostConfig"]
         assert host["ReadonlyRootfs"] is True
         assert host["CapDrop"] == ["ALL"]
         assert cluster.container(node).attrs["Config"]["User"] == "1883:1883"
-        files = cluster.files(node, "/etc/nats").values()
+        files = cluster.files(node, cluster.kind.config).values()
         secrets = cluster.secrets().values()
         assert not [secret for secret in secrets if any(secret.encode() in content for content in files)]

@@ -1,8 +1,11 @@
 """A fleet on a cluster of brokers with our configuration, accounts and TLS, of which a node is killed."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.soak_cluster.nats import NATS, NatsCluster
+from bench.soak_cluster.rabbitmq import RABBITMQ, RabbitCluster
 from bench.soak_cluster.run import Plan, Soak
 from broker.connection import Connection
 from broker.interface import Outgoing
@@ -76,3 +79,10 @@ def test_the_kill_of_topsides_nats_node_costs_no_wrong_result_and_no_recorded_ex
     assert [(outage.fault.kind, "topside" in outage.fault.there) for outage in soak.outages] == [
         ("kill", True)
     ] * 2
+
+
+@pytest.mark.skipif(RABBITMQ is None, reason="rabbitmq-server is not installed")
+def test_at_rabbitmq_vehicles_are_found_in_any_order_and_the_kill_of_topsides_node_costs_nothing(tmp_path):
+    soak = Soak(replace(A_KILL, ping_connection=False), RabbitCluster(tmp_path / "cluster", free_port), print)
+    assert soak.run().failures == []
+    assert [outage.fault.kind for outage in soak.outages] == ["kill"] * 2

@@ -86,6 +86,8 @@ def fresh_retained(simulation, vehicle):
 def test_each_vehicle_has_one_owner_within_10_s_and_the_others_publish_nothing_of_it():
     simulation = fleet()
     simulation.run(20)
+    counted = [{each.vehicle for each in a.counts().vehicles} for a in simulation.topsides.values()]
+    assert counted == [{v for v in VEHICLES if owner_of(v) == name} for name in simulation.topsides]
     for vehicle in VEHICLES:
         assert measured(simulation, vehicle, 10, 20) == {owner_of(vehicle)}
         assert fresh_retained(simulation, vehicle) == [owner_of(vehicle)]

@@ -1,6 +1,7 @@
 """Accounts as files: the one source, what is made of it, and what no fault may do to it."""
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -21,8 +22,10 @@ from broker.accounts.book import (
     checked,
     hashed,
     new_password,
+    salted_sha256,
 )
 from broker.accounts.crypt import bcrypted
+from broker.accounts.rabbitmq import rabbitmq
 from broker.accounts.texts import acl, nats, passwords
 from schemas import topics
 from schemas.instants import utc_from_ns
@@ -154,6 +157,54 @@ def test_a_bcrypt_is_salted_and_is_the_one_that_any_other_program_makes():
     script = "print crypt($ARGV[0], $ARGV[1])"
     made = subprocess.run([perl, "-e", script, "sea-urchin-42", first], capture_output=True, check=True)
     assert made.stdout.decode() == first
+
+
+def test_rabbitmq_gets_the_same_rights_as_expressions_for_routing_keys():
+    made = json.loads(
+        rabbitmq(
+            book(
+                account("laptop", "topside", sha256=salted_sha256("sea-urchin-42")),
+                account("rov1", "vehicle", sha256=salted_sha256("sea-urchin-43")),
+                account("viewer", "dashboard", sha256=salted_sha256("sea-urchin-44")),
+                account("earlier", "vehicle"),
+            )
+        )
+    )
+    assert [user["name"] for user in made["users"]] == [
+        "laptop",
+        "laptop@ping",
+        "rov1",
+        "rov1@ping",
+        "viewer",
+    ]
+    rights = {one["user"]: (one["write"], one["read"]) for one in made["topic_permissions"]}
+    assert may(rights["rov1"][1], "vehicle/rov1/ping/+", "vehicle/rov1/ping/laptop", "topside/+/status")
+    assert not may_any(
+        rights["rov1"][1], "#", "vehicle/#", "vehicle/rov1/ping/#", "vehicle/+/ping/+", "vehicle/rov2/ping/+"
+    )
+    assert may(rights["rov1"][0], "vehicle/rov1/status", "vehicle/rov1/pong/laptop")
+    assert not may_any(
+        rights["rov1"][0], "vehicle/rov2/status", "vehicle/rov1/pong/tablet", "vehicle/rov1/status/x"
+    )
+    assert not may_any(rights["viewer"][0], "", "vehicle/rov1/status")
+
+
+def keys(rests):
+    return [f"tidesync/v1/{rest}".replace("/", ".").replace("+", "*") if rest else "" for rest in rests]
+
+
+def may(expression, *rests):
+    return all(re.search(expression, key) for key in keys(rests))
+
+
+def may_any(expression, *rests):
+    return any(re.search(expression, key) for key in keys(rests) if key)
+
+
+def test_rabbitmqs_hash_is_of_its_salt_and_the_password():
+    made = base64.b64decode(salted_sha256("sea-urchin-42"))
+    assert hashlib.sha256(made[:4] + b"sea-urchin-42").digest() == made[4:]
+    assert salted_sha256("sea-urchin-42") != salted_sha256("sea-urchin-42")
 
 
 def test_an_account_of_an_earlier_version_is_read():

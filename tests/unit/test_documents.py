@@ -44,7 +44,7 @@ def test_a_make_target_of_the_readme_is_there(target):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/topics.md", "docs/estimator.md", "tidesync/dashboard/page/state.js"]
+    "page", ["README.md", "docs/topics.md", "docs/estimator.md", "tidesync/dashboard/page/words.js"]
 )
 def test_what_a_conditional_result_assumes_is_the_same_sentence_everywhere(page):
     text = (ROOT / page).read_text(encoding="utf-8").replace("’", "'")

@@ -228,12 +228,12 @@ def exchange(at_ns, **changes):
     return EXCHANGE.model_copy(update=fields)
 
 
-def kept(*exchanges, now_ns, same=lambda _: True, received_ns=None):
+def kept(*exchanges, now_ns, same=lambda *_: True, received_ns=None, topside="laptop"):
     followed = Followed()
     followed.begin("rov1")
     for each in exchanges:
         payload = ExchangeBatch(batch=0, exchanges=(each,)).encode()
-        followed.add("rov1", payload, received_ns or each.destination_ns)
+        followed.add("rov1", topside, payload, received_ns or each.destination_ns)
     return usable(followed.take("rov1"), vehicle="rov1", boot_id="boot", now_ns=now_ns, same_clock=same)
 
 
@@ -267,24 +267,27 @@ def test_what_was_not_made_by_this_clock_or_cannot_be_true_is_left_out(changes):
 
 
 def test_of_a_process_that_was_not_proved_to_have_this_clock_nothing_is_used():
-    assert kept(exchange(START), now_ns=START + S, same=lambda instance_id: instance_id != "owner-1") == []
+    assert (
+        kept(exchange(START), now_ns=START + S, same=lambda *process: process != ("laptop", "owner-1")) == []
+    )
+    assert kept(exchange(START), now_ns=START + S, topside="tablet") == [], "published by another one"
 
 
 def test_rubbish_sleep_and_floods_are_borne():
     followed = Followed()
-    followed.add("rov9", b"not followed", START)
+    followed.add("rov9", "laptop", b"not followed", START)
     followed.begin("rov1")
-    followed.add("rov1", b"{", START)
-    followed.add("rov1", b"x" * 10_000_000, START)
+    followed.add("rov1", "laptop", b"{", START)
+    followed.add("rov1", "laptop", b"x" * 10_000_000, START)
     batches = followed.take("rov1")
-    assert usable(batches, vehicle="rov1", boot_id="boot", now_ns=START, same_clock=lambda _: True) == []
+    assert usable(batches, vehicle="rov1", boot_id="boot", now_ns=START, same_clock=lambda *_: True) == []
     followed.begin("rov1")
     source = random.Random(1)
     for _ in range(3000):
-        followed.add("rov1", source.randbytes(400), START)
+        followed.add("rov1", "laptop", source.randbytes(400), START)
     assert len(followed.take("rov1")) < 3000
     followed.begin("rov1")
-    followed.add("rov1", b"before the sleep", START)
+    followed.add("rov1", "laptop", b"before the sleep", START)
     followed.clear()
     assert followed.take("rov1") == []
 
@@ -293,23 +296,24 @@ def test_rubbish_sleep_and_floods_are_borne():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
-def test_only_a_process_that_runs_here_is_proved_to_have_this_clock():
-    one, other = ClockProof("one-8f1c"), ClockProof("other-8f1c")
-    assert one.same("other-8f1c")
-    assert other.same("one-8f1c")
-    assert not one.same("elsewhere-8f1c")
+def test_only_a_process_that_runs_here_under_that_name_is_proved_to_have_this_clock():
+    one, other = ClockProof("a", "one-8f1c"), ClockProof("b", "other-8f1c")
+    assert one.same("b", "other-8f1c")
+    assert other.same("a", "one-8f1c")
+    assert not one.same("b", "elsewhere-8f1c")
+    assert not one.same("c", "other-8f1c"), "its id under another name"
     one.accept()
     other.close()
-    assert not ClockProof("third-8f1c").same("other-8f1c")
-    assert ClockProof("x" * 128).same("one-8f1c") is False, "a name that is too long for a socket"
+    assert not ClockProof("c", "third-8f1c").same("b", "other-8f1c")
+    assert ClockProof("d", "x" * 128).same("a", "one-8f1c") is False, "a name that is too long for a socket"
     one.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
 def test_where_a_socket_cannot_be_had_nobody_counts_as_near(monkeypatch):
-    near = ClockProof("near-8f1c")
+    near = ClockProof("a", "near-8f1c")
     monkeypatch.setattr(socket.socket, "bind", _refused)
-    assert not ClockProof("lonely-8f1c").same("near-8f1c")
+    assert not ClockProof("b", "lonely-8f1c").same("a", "near-8f1c")
     near.close()
 
 

@@ -203,7 +203,7 @@ def test_every_state_is_one_of_the_options():
     }
 
 
-@pytest.mark.parametrize(("interval_s", "expiry_s"), [(0.1, 10), (1, 10), (2.5, 13), (60, 300)])
+@pytest.mark.parametrize(("interval_s", "expiry_s"), [(0.1, 15), (1, 15), (3.5, 18), (60, 300)])
 def test_a_result_that_is_not_renewed_expires(interval_s, expiry_s):
     settings = TopsideSettings(homeassistant_discovery=True, publish_interval_s=interval_s)
     document = json.loads(discovery("rov1", settings).payload)

@@ -198,7 +198,7 @@ def test_every_figure_of_a_clock_is_hidden_from_people_while_it_is_in_doubt():
         for name in OffsetResult.model_fields
         if name.endswith(("_ms", "_ppm")) and name != "measured_unix_ms"
     }
-    page = Path("tidesync/dashboard/page/state.js").read_text()
+    page = Path("tidesync/dashboard/page/words.js").read_text()
     of_the_page = re.search(r"const NUMBERS = \[(.*?)\]", page, re.DOTALL)[1]
     assert set(_FIGURES) == of_a_clock
     assert set(re.findall(r'"(\w+)"', of_the_page)) == of_a_clock

@@ -376,10 +376,11 @@ def test_a_result_that_nobody_renews_is_called_old_and_so_are_all_while_the_brok
 
 def test_vehicles_without_room_are_counted_with_their_trouble():
     many = [letter(result(f"rov{n}"), vehicle=f"rov{n}") for n in range(40)]
-    many.append(letter(result("rov99", state="stale"), vehicle="rov99"))
+    many += [letter(result(f"bad{n}", state="stale"), vehicle=f"bad{n}") for n in range(20)]
     shown = screen(View("title", None, rows(*many)), height=20)
     assert len(shown.splitlines()) <= 20
-    assert "more, 1 of them not locked" in shown
+    listed = len(re.findall(r"\bbad\d+ ", shown))
+    assert f"{60 - listed} more, {20 - listed} of them not locked" in shown
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])

@@ -13,6 +13,7 @@ from schemas.messages import ExchangeBatch
 from topside_agent.estimator import Estimate
 from topside_agent.measuring.backlog import Backlog
 from topside_agent.measuring.offsets import Offsets
+from topside_agent.measuring.pace import Pace
 from topside_agent.measuring.result import Progress, ceil_ms, floor_ms, result_of
 from topside_agent.settings import TopsideSettings
 
@@ -161,7 +162,7 @@ def test_a_bound_in_ms_is_never_narrower_than_in_ns(ns):
 
 
 def test_an_internal_fault_restarts_the_estimate_of_its_vehicle_and_nothing_else(caplog):
-    offsets = Offsets(TopsideSettings(topside="laptop").estimator, silence_ns=3 * S)
+    offsets = Offsets(SETTINGS.estimator, Pace(SETTINGS))
     clean = [
         exchange(seq).model_copy(
             update=dict.fromkeys(("origin_ns", "destination_ns", "receive_ns", "transmit_ns"), (seq + 1) * S)

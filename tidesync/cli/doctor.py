@@ -21,6 +21,7 @@ from tidesync.doctor.certificate_checks import certificate_checks
 from tidesync.doctor.clock_checks import clock_checks
 from tidesync.doctor.finding import skipped
 from tidesync.doctor.fleet_checks import fleet_checks
+from tidesync.doctor.grouping import grouped
 from tidesync.doctor.machine_checks import machine_checks
 from tidesync.doctor.observations import observe
 from tidesync.doctor.other_brokers import other_brokers
@@ -51,7 +52,7 @@ def command(settings: DoctorSettings, *, as_json: bool) -> int:
     for group, found in _examine(settings):
         findings += found
         if not as_json:
-            _print_group(group, found)
+            _print_group(group, grouped(found))
     failed = sum(finding.verdict == "FAIL" for finding in findings)
     if as_json:
         document = {"ok": not failed, "findings": [finding.document() for finding in findings]}

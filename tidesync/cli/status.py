@@ -20,9 +20,11 @@ from tidesync.errors import NotSoError, named
 from tidesync.figures import ago, figure, in_columns
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.model import KINDS, Fleet
+from tidesync.fleet.order import worst_first
 from tidesync.fleet.vehicle import topsides_twice
 from tidesync.sessions.client import recorders_online
 from tidesync.settings import with_settings
+from tidesync.terminal.folding import MANY, Folded, folded
 from tidesync.terminal.text import remarks_of, state_of, tracking
 
 if TYPE_CHECKING:
@@ -32,13 +34,21 @@ if TYPE_CHECKING:
     from schemas.messages import SessionState
     from tidesync.fleet.vehicle import Row
 
+_SENTENCES = 5
+"""Results in doubt that are described; more are counted."""
+
 
 @click.command("status")
 @click.argument("vehicle", required=False)
 @with_settings(ConnectionSettings)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool) -> int:
+@click.option(
+    "--all", "show_all", is_flag=True, help="List each vehicle, also of a large fleet those that are locked."
+)
+def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool, show_all: bool) -> int:
     """Show what the broker has retained of every vehicle, topside and session; of VEHICLE in full.
+
+    Of more than 20 results those that need a look are listed, the worst first, and the others counted.
 
     Exit code 1 when that could not be found out, when nothing is known of VEHICLE, or when two vehicles or
     two topsides have one name now.
@@ -54,11 +64,13 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
     elif wanted:
         click.echo("\n\n".join(tracking(row) for row in rows))
     else:
-        click.echo(_overview(fleet, rows, settings))
+        click.echo(_overview(fleet, rows, settings, show_all=show_all))
         click.echo(f"\nBroker: {settings.address}" if several else "", nl=several)
     current = [row.result for row in rows if row.result and row.fresh]
     if doubtful := [result for result in current if is_doubtful(result.error)]:
-        raise NotSoError("; ".join(map(sentence, doubtful)))
+        sentences = [*dict.fromkeys(map(sentence, doubtful))]
+        more = len(sentences) - _SENTENCES
+        raise NotSoError("; ".join(sentences[:_SENTENCES] + ([f"and {more} more"] if more > 0 else [])))
     return 0
 
 
@@ -84,8 +96,10 @@ def _plain(payload: Message) -> dict[str, Any]:
     return plain
 
 
-def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -> str:
-    parts = [_table(rows) if rows else f"no vehicle is known at broker {settings.address}"]
+def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings, *, show_all: bool) -> str:
+    listed = Folded(worst_first(rows) if len(rows) > MANY else rows, ()) if show_all else folded(rows)
+    nobody = f"no vehicle is known at broker {settings.address}"
+    parts = [_table(listed.rows, listed.lines) if rows else nobody]
     if fleet.topsides or rows:
         parts.append(_topsides(fleet, rows))
     states, now, online = _sessions(fleet, settings)
@@ -102,10 +116,11 @@ def _sessions(
     return states, datetime.now(UTC), recorders_online(settings) if states else {}
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[Row], lines: Sequence[str] = ()) -> str:
     heads = ("VEHICLE", "STATUS", "BY", "STATE", "OFFSET MS", "MAX ERROR", "95 % ERROR", "DRIFT PPM", "STEPS")
     cells, remarks = [_columns(row) for row in rows], [remarks_of(row) for row in rows]
     table = in_columns((*heads, "MEASURED"), cells, remarks)
+    table = "\n".join([*([table] if rows else []), *lines])
     return f"{table}\n\nAges are by this computer's clock."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 Verdict = Literal["ok", "warn", "FAIL", "skipped"]
@@ -18,10 +18,18 @@ class Finding:
     found: str
     advice: str | None = None
     """What to do about it; None where there is nothing to do."""
+    of: str | None = None
+    """The vehicle that it is about."""
+    shared: str | None = None
+    """What was found, without what is this vehicle's alone: the same for all of a group."""
 
     def document(self) -> dict[str, str | None]:
         """The finding as a JSON object."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key not in {"of", "shared"}}
+
+    def about(self, vehicle: str, shared: str | None = None) -> Finding:
+        """The same, about this vehicle."""
+        return replace(self, of=vehicle, shared=shared)
 
 
 def ok(check: str, found: str) -> Finding:

@@ -12,6 +12,7 @@ from schemas.presence import Member
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
+from tidesync.fleet.order import Rank, measured, rank
 from tidesync.fleet.vehicle import discipline_of, topsides_twice
 
 if TYPE_CHECKING:
@@ -59,11 +60,18 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
             "none is known",
             "start `tidesync pi` on the vehicle; may this account read its topics?",
         )
+    now_measured = measured(rows)
     for row in rows:
+        if rank(row, now_measured) is Rank.REPLACED:
+            old = ok(
+                f"vehicle {row.vehicle}", f"old result by {row.topside}; another topside measures it now"
+            )
+            yield old.about(row.vehicle)
+            continue
         yield vehicle(row)
         if row.info:
-            yield agent(row.vehicle, row.info)
-            yield ok(f"clock of {row.vehicle}", discipline_of(row.info))
+            yield agent(row.vehicle, row.info).about(row.vehicle)
+            yield ok(f"clock of {row.vehicle}", discipline_of(row.info)).about(row.vehicle)
     yield from unreadable(seen)
     yield clocks_agree(seen)
 
@@ -106,6 +114,25 @@ def groups(seen: Observations) -> Iterator[Finding]:
 
 def vehicle(row: Row) -> Finding:
     """The state of one vehicle, as one topside measures it."""
+    finding = _vehicle(row)
+    return finding.about(row.vehicle, _shared(row))
+
+
+def _shared(row: Row) -> str:
+    """What is found of `row`, without its numbers."""
+    result, status = row.result, row.status or "of unknown status"
+    if result is None:
+        return f"{status}, measured by nobody"
+    state = f"{status}, {'' if row.fresh else 'old: '}{result.state} by {result.topside}"
+    if not row.fresh:
+        return f"{state}, not renewed"
+    if result.error:
+        return f"{state}: {result.error}"
+    slow = result.state == "locked" and result.delay_min_ms is not None and result.delay_min_ms >= _SLOW_MS
+    return f"{state}, but every exchange takes {_SLOW_MS:.0f} ms or more" if slow else state
+
+
+def _vehicle(row: Row) -> Finding:
     check, result = f"vehicle {row.vehicle}", row.result
     status = row.status or "of unknown status"
     if result is None:

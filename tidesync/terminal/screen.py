@@ -90,6 +90,7 @@ class Screen:
     def view(self) -> View:
         """What to draw now."""
         now = read(self._clock)
+        unshown = self._fleet.unshown
         where = f"{self._listener.connection.address}   {clock_of(now.realtime_ns)} here"
         return View(
             f"Vehicle clocks, Pi − topside   {where}",
@@ -97,6 +98,7 @@ class Screen:
             self._fleet.rows(now),
             [entry.shown(now) for entry in self._fleet.sessions() if entry.state.state != "stopped"],
             tuple(self._lines),
+            (f"{unshown} vehicles are not shown: there is no room for more",) if unshown else (),
         )
 
     def _away(self, now: Reading) -> str | None:

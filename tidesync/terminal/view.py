@@ -14,6 +14,7 @@ from rich.text import Text
 from schemas.doubtful import for_people, is_doubtful
 from tidesync.figures import distance, is_long, span
 from tidesync.fleet.duplicates import sentence
+from tidesync.fleet.order import worst_first
 from tidesync.fleet.vehicle import CONDITION
 
 if TYPE_CHECKING:
@@ -80,24 +81,27 @@ class View:
     sessions: Sequence[SessionState] = ()
     lines: Sequence[str] = field(default=())
     """Of events and changes of state, the newest last."""
+    notices: Sequence[str] = field(default=())
+    """What else must be known."""
 
 
 def draw(view: View, width: int, height: int) -> RenderableType:
     """The screen of `width` × `height` characters; rows without room are counted, never just left out."""
-    remarks = _remarks(view.rows)
+    remarks = [*_remarks(view.rows), *view.notices]
     others = len(remarks) + sum(map(bool, (view.away, view.sessions)))
     room = max(1, height - _HEAD_LINES - others)
-    shown = _fitting(view.rows, room)
-    if len(shown) < len(view.rows):
+    rows, shown = view.rows, _fitting(view.rows, room)
+    if len(shown) < len(rows):
         room -= 1  # for the line that counts the others
-        shown = _fitting(view.rows, room)
+        rows = worst_first(rows)
+        shown = _fitting(rows, room)
     left = room - sum(map(_height, shown))
     parts: list[RenderableType] = [Text(view.title, no_wrap=True, overflow="ellipsis")]
     if view.away:
         parts.append(Text(f" {view.away} ", style="bold reverse", no_wrap=True, overflow="ellipsis"))
     parts.append(_table(view, shown, width) if view.rows else Text("\nno vehicle is known yet"))
-    if len(shown) < len(view.rows):
-        parts.append(_hidden(view.rows[len(shown) :]))
+    if len(shown) < len(rows):
+        parts.append(_hidden(rows[len(shown) :]))
     parts += [Text(remark, no_wrap=True, overflow="ellipsis") for remark in remarks]
     if view.sessions:
         parts.append(_sessions(view.sessions))

@@ -28,8 +28,11 @@ _THIN_NS = 2_000_000_000
 """The estimator keeps the narrowest of so long: the others would cost time and narrow nothing."""
 
 
-class _Batch(NamedTuple):
+class Batch(NamedTuple):
+    """Exchanges that `topside` published, arrived at this topside's RAW `received_ns`."""
+
     received_ns: int
+    topside: str
     payload: bytes
 
 
@@ -37,7 +40,7 @@ class Followed:
     """Batches of exchanges as they came, compressed, for each vehicle that is followed."""
 
     def __init__(self) -> None:
-        self._batches: dict[str, deque[_Batch]] = {}
+        self._batches: dict[str, deque[Batch]] = {}
         self._bytes: dict[str, int] = {}
 
     def __contains__(self, vehicle: str) -> bool:
@@ -53,21 +56,22 @@ class Followed:
         self._batches.setdefault(vehicle, deque())
         self._bytes.setdefault(vehicle, 0)
 
-    def add(self, vehicle: str, payload: bytes, received_ns: int) -> None:
-        """A batch of `vehicle` came, at topside's RAW `received_ns`."""
+    def add(self, vehicle: str, topside: str, payload: bytes, received_ns: int) -> None:
+        """A batch of `vehicle` came from `topside`, at this one's RAW `received_ns`."""
         kept = self._batches.get(vehicle)
         if kept is None or len(payload) > MAX_MESSAGE_BYTES:
             return
-        batch = _Batch(received_ns, zlib.compress(payload, 1))
+        batch = Batch(received_ns, topside, zlib.compress(payload, 1))
         kept.append(batch)
         self._bytes[vehicle] += len(batch.payload)
         while kept and (received_ns - kept[0].received_ns > KEEP_NS or self._bytes[vehicle] > _MOST_BYTES):
             self._bytes[vehicle] -= len(kept.popleft().payload)
 
-    def take(self, vehicle: str) -> list[tuple[int, bytes]]:
-        """What was kept of `vehicle`, oldest first, each with its arrival; it is kept no longer."""
+    def take(self, vehicle: str) -> list[Batch]:
+        """What was kept of `vehicle`, oldest first; it is kept no longer."""
         self._bytes.pop(vehicle, None)
-        return [(at_ns, zlib.decompress(payload)) for at_ns, payload in self._batches.pop(vehicle, ())]
+        kept = self._batches.pop(vehicle, ())
+        return [batch._replace(payload=zlib.decompress(batch.payload)) for batch in kept]
 
     def clear(self) -> None:
         """This machine slept: RAW stood still, so nothing of before agrees with what comes."""
@@ -76,20 +80,20 @@ class Followed:
 
 
 def usable(
-    batches: Iterable[tuple[int, bytes]],
+    batches: Iterable[Batch],
     *,
     vehicle: str,
     boot_id: str,
     now_ns: int,
-    same_clock: Callable[[str], bool],
+    same_clock: Callable[[str, str], bool],
 ) -> list[Exchange]:
     """Those exchanges in `batches` that were made by this machine's RAW clock in the last `KEEP_NS`, thinned.
 
-    `same_clock` says of a process whether it was proved to read the same RAW clock as this one, `boot_id` is
-    this machine's.
+    `same_clock` says of a topside and its process whether it was proved to read the same RAW clock as this
+    one, `boot_id` is this machine's. Who may publish as one topside says nothing for another.
     """
     found: list[Exchange] = []
-    for received_ns, payload in batches:
+    for received_ns, topside, payload in batches:
         try:
             exchanges = ExchangeBatch.decode(payload).exchanges
         except InvalidMessageError:
@@ -100,9 +104,10 @@ def usable(
                 raw_ns is not None
                 and now_ns - KEEP_NS <= raw_ns <= received_ns
                 and exchange.vehicle == vehicle
+                and exchange.topside == topside
                 and exchange.topside_boot_id == boot_id
                 and exchange.instance_id is not None
-                and same_clock(exchange.instance_id)
+                and same_clock(topside, exchange.instance_id)
                 and not method_named(exchange.method).standalone
                 and fault_of(exchange) is None
             ):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Prover(Protocol):
     """What proves that another process reads the same RAW clock."""
 
-    def same(self, instance_id: str) -> bool:
-        """Whether process `instance_id` does."""
+    def same(self, topside: str, instance_id: str) -> bool:
+        """Whether process `instance_id` of `topside` does."""
 
     def accept(self) -> None:
         """Answer others that ask."""

@@ -36,9 +36,7 @@ class SharedMeasurement(Measurement):
         """Another topside measures the vehicle; the next result rests on an exchange that is yet to come."""
         self.resting = True
         self.disconnected()
-        self._results = ResultSchedule(
-            interval_ns=self._results.interval_ns, silence_ns=self._results.silence_ns
-        )
+        self._results = ResultSchedule(self.vehicle, self._pace)
         self._result = self._error = self._last_reached_raw_ns = None
 
     def resume(self, known: Iterable[Exchange], now_raw_ns: int) -> list[Action]:
@@ -48,9 +46,9 @@ class SharedMeasurement(Measurement):
             self.offsets.add(exchange)
         return self.appeared(now_raw_ns)
 
-    def timer(self, now: Reading) -> list[Action]:
+    def timer(self, now: Reading, heard_raw_ns: int | None = None) -> list[Action]:
         """As of any measurement, but nothing at rest."""
-        return [] if self.resting else super().timer(now)
+        return [] if self.resting else super().timer(now, heard_raw_ns)
 
     def publish(self, now: Reading) -> list[Action]:
         """As of any measurement, but nothing at rest."""

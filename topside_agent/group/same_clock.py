@@ -1,9 +1,10 @@
 """Proof that two topsides run on one kernel and in one time namespace, so that they read the same RAW clock.
 
 Equal boot ids are not enough: a copy of a virtual machine has the same one, and Linux can give a container a
-RAW clock of its own. So each process listens on an abstract socket (`unix(7)`) whose name holds its instance
-id and its time namespace: only a process of the same kernel can connect to it. Containers with networks of
-their own cannot, so they count as other machines; so does every process where there is no such socket.
+RAW clock of its own. So each process listens on an abstract socket (`unix(7)`) whose name holds its topside's
+name, its instance id and its time namespace: only a process of the same kernel can connect to it. Containers
+with networks of their own cannot, so they count as other machines; so does every process where there is no
+such socket.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _NAMESPACES = Path("/proc/self/ns")
 _MOST = 1000
 
 
-def _name(instance_id: str) -> str | None:
+def _name(topside: str, instance_id: str) -> str | None:
     """The socket of a process in this time namespace; None where that cannot be known."""
     try:
         namespace = str(_NAMESPACES.joinpath("time").readlink())
@@ -28,7 +29,7 @@ def _name(instance_id: str) -> str | None:
         namespace = "only" if _NAMESPACES.exists() else ""  # a kernel that has none
     except OSError:
         namespace = ""
-    name = f"\0tidesync-clock/{namespace}/{instance_id}"
+    name = f"\0tidesync/{namespace}/{topside}/{instance_id}"
     return name if namespace and len(name.encode()) <= 107 else None  # noqa: PLR2004 - sun_path
 
 
@@ -61,17 +62,17 @@ def _answers(name: str) -> bool:
 class ClockProof:
     """This process's socket, and which others were found; it is closed with the process."""
 
-    def __init__(self, instance_id: str) -> None:
-        name = _name(instance_id)
+    def __init__(self, topside: str, instance_id: str) -> None:
+        name = _name(topside, instance_id)
         self._listener = None if name is None else _listening(name)
-        self._found: dict[str, bool] = {}
+        self._found: dict[tuple[str, str], bool] = {}
 
-    def same(self, instance_id: str) -> bool:
-        """Whether process `instance_id` was proved to read this process's RAW clock; it is asked once."""
-        known = self._found.get(instance_id)
+    def same(self, topside: str, instance_id: str) -> bool:
+        """Whether that process of `topside` was proved to read this process's RAW clock; it is asked once."""
+        known = self._found.get((topside, instance_id))
         if known is None and self._listener is not None and len(self._found) < _MOST:
-            name = _name(instance_id)
-            known = self._found[instance_id] = name is not None and _answers(name)
+            name = _name(topside, instance_id)
+            known = self._found[topside, instance_id] = name is not None and _answers(name)
         return bool(known)
 
     def accept(self) -> None:

@@ -15,7 +15,7 @@ from topside_agent.group.members import LIVENESS_NS, Members
 from topside_agent.group.same_clock import ClockProof
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from broker.inbox import Letter
     from broker.interface import Incoming, MqttConnection
@@ -71,7 +71,7 @@ class GroupShare:
         self._members = Members(settings.group, settings.topside)
         self._decisions = Decisions(settings.group, settings.topside, settings.weight)
         self._later_start = LaterStart(instance_id, clock.raw_ns())
-        self._proof = proof or ClockProof(instance_id)
+        self._proof = proof or ClockProof(settings.topside, instance_id)
         self._followed = Followed()
         self._watched: set[tuple[str, str]] = set()
         self._waiting: dict[str, None] = {}
@@ -109,7 +109,7 @@ class GroupShare:
         if topic.kind is not topics.EXCHANGE:
             return False
         if topic.vehicle and topic.topside != self._topside and not message.retain:
-            self._followed.add(topic.vehicle, message.payload, message.received.raw_ns)
+            self._followed.add(topic.vehicle, topic.topside or "", message.payload, message.received.raw_ns)
         return True
 
     def letter(self, letter: Letter) -> None:
@@ -210,9 +210,8 @@ class GroupShare:
             return
         self.present = self._members.present(now_ns)
         self._log_members()
-        near = frozenset(
-            name for name, peer in self.present.items() if self._proof.same(peer.member.instance_id)
-        )
+        others, same = self.present.items(), self._proof.same
+        near = frozenset(name for name, peer in others if same(name, peer.member.instance_id))
         self._perform(self._decisions.decide(now_ns, self.present, near, self._agent.own_result))
         if self._earlier and not self._decisions.listening(now_ns):
             self._clear_earlier()
@@ -231,15 +230,16 @@ class GroupShare:
 
     # What is decided
 
-    def _perform(self, actions: Iterable[Action]) -> None:
+    def _perform(self, actions: Sequence[Action]) -> None:
+        _log_released(actions)
         wanted: list[str] = []
         unwanted: list[str] = []
         for action in actions:
             match action:
                 case Take(vehicle):
                     self._waiting[vehicle] = None
-                case Release(vehicle, to):
-                    self._release(vehicle, to)
+                case Release(vehicle, _):
+                    self._release(vehicle)
                 case Follow(vehicle):
                     self._followed.begin(vehicle)
                     wanted.append(self._exchanges_of(vehicle))
@@ -257,8 +257,7 @@ class GroupShare:
         if unwanted and self._connection.up:
             self._connection.unsubscribe(unwanted)
 
-    def _release(self, vehicle: str, to: str) -> None:
-        _log.info("%s is measured by %s from now on", vehicle, to)
+    def _release(self, vehicle: str) -> None:
         if vehicle in self._waiting:
             del self._waiting[vehicle]
         else:
@@ -288,3 +287,13 @@ class GroupShare:
     def _offset_of(self, watched: tuple[str, str]) -> str:
         vehicle, successor = watched
         return topics.build(self._root, topics.OFFSET, vehicle=vehicle, topside=successor)
+
+
+def _log_released(actions: Sequence[Action]) -> None:
+    released: dict[str, list[str]] = {}
+    for action in actions:
+        if isinstance(action, Release):
+            released.setdefault(action.to, []).append(action.vehicle)
+    for to, vehicles in released.items():
+        more = f" and {len(vehicles) - 10} more" if vehicles[10:] else ""
+        _log.info("from now on %s measures %s%s", to, ", ".join(vehicles[:10]), more)

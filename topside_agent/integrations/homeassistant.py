@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from topside_agent.settings import TopsideSettings
 
-LEAST_EXPIRY_S = 10
+LEAST_EXPIRY_S = 15
+"""Three times what may pass between the results of many vehicles (`measuring/pace.py`)."""
 
 _MS = {"device_class": "duration", "unit_of_measurement": "ms", "state_class": "measurement"}
 _SENSORS: dict[str, dict[str, Any]] = {

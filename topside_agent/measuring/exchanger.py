@@ -26,6 +26,9 @@ _DROPPED_BECAUSE: dict[Reason, str] = {
 }
 
 
+_LOOK_AGAIN_NS = 50_000_000
+
+
 def random_nonce() -> str:
     """A ping's nonce."""
     return secrets.token_hex(8)
@@ -86,6 +89,7 @@ class Exchanger:
         """The number of the next exchange to finish, whatever its method."""
         self._outstanding: _Outstanding | None = None
         self._previous_nonce: str | None = None
+        self._not_before_ns = 0
 
     @property
     def waiting(self) -> bool:
@@ -95,7 +99,9 @@ class Exchanger:
     @property
     def expires_ns(self) -> int:
         """Topside's RAW at which the outstanding ping is given up; 0 when there is none."""
-        return self._outstanding.sent.raw_ns + self._timeout_ns if self._outstanding else 0
+        if self._outstanding is None:
+            return 0
+        return max(self._outstanding.sent.raw_ns + self._timeout_ns, self._not_before_ns)
 
     def begin(self, sent: Reading, nonce: str) -> Ping:
         """The next ping, to be sent at once; one that is still outstanding is given up."""
@@ -122,9 +128,15 @@ class Exchanger:
             self._previous_nonce = self._outstanding.ping.nonce
         self._outstanding = None
 
-    def expire(self, now_raw_ns: int) -> bool:
-        """Whether the outstanding ping has just timed out, at topside's RAW `now_raw_ns`."""
+    def expire(self, now_raw_ns: int, heard_raw_ns: int | None = None) -> bool:
+        """Whether the outstanding ping has just timed out, at topside's RAW `now_raw_ns`.
+
+        What arrived after `heard_raw_ns` has not been read yet: its answer may be among it.
+        """
         if not self._outstanding or now_raw_ns - self._outstanding.sent.raw_ns < self._timeout_ns:
+            return False
+        if heard_raw_ns is not None and heard_raw_ns - self._outstanding.sent.raw_ns < self._timeout_ns:
+            self._not_before_ns = now_raw_ns + _LOOK_AGAIN_NS
             return False
         self.give_up()
         self.timeouts += 1

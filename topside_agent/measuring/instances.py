@@ -33,7 +33,7 @@ class Instances:
 
     def __init__(self, interval_ns: int) -> None:
         """`interval_ns`: between pings."""
-        self._remember_ns = max(REMEMBER_NS, REMEMBER_PINGS * interval_ns)
+        self.pinged_every(interval_ns)
         self.incumbent: str | None = None
         """The process that is admitted."""
         self._incumbent_heard_ns = 0
@@ -46,6 +46,10 @@ class Instances:
         self._other: Reading | None = None
         """When another process answered first since the admitted one last did."""
         self._spans: list[DuplicateSpan] = []
+
+    def pinged_every(self, interval_ns: int) -> None:
+        """Pings come so far apart from now on."""
+        self._remember_ns = max(REMEMBER_NS, REMEMBER_PINGS * interval_ns)
 
     @property
     def undecided(self) -> bool:

@@ -21,6 +21,7 @@ from topside_agent.measuring.counts import Counts, Snapshot
 from topside_agent.measuring.exchanger import Exchanger, Refused, random_nonce
 from topside_agent.measuring.namesakes import Namesakes
 from topside_agent.measuring.offsets import Offsets
+from topside_agent.measuring.pace import Pace
 from topside_agent.measuring.result import REFUSED_BECAUSE, result_of, state_of
 from topside_agent.measuring.timing import PingSchedule, ResultSchedule
 
@@ -51,12 +52,13 @@ class Measurement:
         *,
         resolution_ns: int,
         boot_id: str | None = None,
+        pace: Pace | None = None,
         make_nonce: Callable[[], str] = random_nonce,
     ) -> None:
-        """`resolution_ns` and `boot_id` are those of topside's clock."""
+        """`resolution_ns` and `boot_id` are those of topside's clock, `pace` is of all its vehicles."""
         self.vehicle = vehicle
-        self._settings = settings
-        self._resolution_ns = resolution_ns
+        self._pace = pace or Pace(settings)
+        self._settings, self._resolution_ns = settings, resolution_ns
         self._make_nonce = make_nonce
         self._namesakes = namesakes or Namesakes(None)
         self._backlog = Backlog(round(settings.backlog_s * 1e9))
@@ -66,48 +68,44 @@ class Measurement:
             timeout_ns=round(settings.timeout_s * 1e9),
             resolution_ns=resolution_ns,
             boot_id=boot_id,
-            interval_ns=round(1e9 / settings.rate),
+            interval_ns=self._pace.interval_ns,
             instance_id=self._namesakes.instance_id,
         )
         self._broken_off_ns = 0
         """RAW when topside had last slept: nothing that was under way before counts."""
         self._counts = Counts()
-        self._schedule = PingSchedule(
-            vehicle,
-            interval_ns=round(1e9 / settings.rate),
-            burst=settings.burst,
-            burst_interval_ns=round(settings.burst_interval_s * 1e9),
-        )
-        self._refused = 0
+        self._schedule = PingSchedule.of(vehicle, settings)
         self._error: ErrorWord | None = None
+        self._refused = 0
         self.unanswered_because: ErrorWord = "timeout"
         """`not_authorized` while the broker refuses topside the answers."""
         self._last_reached_raw_ns: int | None = None
         """When the newest exchange finished that was not standalone."""
         self._result: OffsetResult | None = None
-        self._results = ResultSchedule(
-            interval_ns=round(settings.publish_interval_s * 1e9),
-            silence_ns=round(settings.holdover_after_s * 1e9),
-        )
-        self.offsets = Offsets(settings.estimator, silence_ns=self._results.silence_ns)
+        self._results = ResultSchedule(vehicle, self._pace)
+        self.offsets = Offsets(settings.estimator, self._pace)
 
     # In: what happens, out: what to do
 
-    def timer(self, now: Reading) -> list[Action]:
-        """The time that was set is over: give up a ping, send the next one, or have a result published."""
+    def timer(self, now: Reading, heard_raw_ns: int | None = None) -> list[Action]:
+        """The time that was set is over: give up a ping, send the next one, or have a result published.
+
+        Of what arrived only that up to `heard_raw_ns` was read.
+        """
         actions: list[Action] = []
-        if self._exchanger.expire(now.raw_ns) and not self.offsets.fallback.tried:
+        if self._exchanger.expire(now.raw_ns, heard_raw_ns) and not self.offsets.fallback.tried:
             self._error = self.unanswered_because
         if not self._exchanger.waiting and now.raw_ns >= self._schedule.due_ns:
-            self._schedule.sent(now.raw_ns)
+            self._exchanger.instances.pinged_every(self._pace.interval_ns)
+            self._schedule.sent(now.raw_ns, self._pace.slowdown, self._pace.grid_ns)
             actions.append(SendPing(self._exchanger.begin(now, self._make_nonce()), now))
         return self._and_next(actions, now.raw_ns)
 
     def pong(self, pong: Pong, received: Reading, departed_raw_ns: int | None = None) -> list[Action]:
         """An answer came; `departed_raw_ns` is RAW at the socket write of the last ping, if known."""
-        actions: list[Action] = []
         if departed_raw_ns is not None:
             self._exchanger.departed(departed_raw_ns)
+        actions: list[Action] = []
         before, outcome = self._exchanger.instances.incumbent, self._exchanger.finish(pong, received)
         if before not in {None, self._exchanger.instances.incumbent}:  # a restart: the first answer counts
             self._schedule.start_burst(received.raw_ns)
@@ -130,7 +128,7 @@ class Measurement:
     def appeared(self, now_raw_ns: int) -> list[Action]:
         """The vehicle is online: a burst, unless it has been answering all along."""
         last_ns = self._last_reached_raw_ns
-        if last_ns is None or now_raw_ns - last_ns > self._results.silence_ns:
+        if last_ns is None or now_raw_ns - last_ns > self._pace.silence_ns:
             self._exchanger.give_up()
             self._schedule.start_burst(now_raw_ns)
         return self._and_next([], now_raw_ns)
@@ -189,9 +187,8 @@ class Measurement:
         """What to publish now: a result once an interval and at every change of state, and batches."""
         actions: list[Action] = []
         if self._results.begin(now.raw_ns) and self._anything_known and (result := self._next_result(now)):
-            actions += [PublishResult(result), *self.flush()]
-        actions.append(SetTimer(self._due_ns()))
-        return actions
+            actions = [PublishResult(result), *self.flush()]
+        return [*actions, SetTimer(self._due_ns())]
 
     def flush(self) -> list[Action]:
         """Batches of all that is finished and was not published yet."""
@@ -205,7 +202,7 @@ class Measurement:
 
     def needs_handshake(self, now_raw_ns: int, since_raw_ns: int = 0) -> bool:
         """Whether MQTT has not reached the vehicle for the holdover time, nor since `since_raw_ns`."""
-        return now_raw_ns - max(self._last_reached_raw_ns or 0, since_raw_ns) >= self._results.silence_ns
+        return now_raw_ns - max(self._last_reached_raw_ns or 0, since_raw_ns) >= self._pace.silence_ns
 
     def snapshot(self, now_raw_ns: int) -> Snapshot:
         """Its state at topside's RAW `now_raw_ns`."""
@@ -265,26 +262,29 @@ class Measurement:
 
     def _next_result(self, now: Reading) -> OffsetResult | None:
         estimate = self.offsets.estimate(now, self._results.newest_ns)
-        error, spans = self._duplicate(now.raw_ns) or self._error, self._exchanger.instances.spans(now.raw_ns)
-        progress = self.offsets.progress(self._refused, error)._replace(duplicates=spans)
-        if not self._results.publish(state_of(estimate, progress, self._settings), now.raw_ns):
+        error = self._duplicate(now.raw_ns) or self._error
+        progress = self.offsets.progress(self._refused, error, self._exchanger.instances.spans(now.raw_ns))
+        state = state_of(estimate, progress, self._settings, self._pace.silence_ns)
+        if not self._results.publish(state, now.raw_ns, rests=error is None):
             return None
-        instance_id = self._namesakes.instance_id
-        self._result = result_of(self.vehicle, estimate, progress, self._settings, instance_id)
+        self.offsets.published(estimate)
+        progress = progress._replace(interval_s=self._results.interval_ns / 1e9, rate=self._pace.rate)
+        own = self._namesakes.instance_id
+        self._result = result_of(self.vehicle, estimate, progress, self._settings, own, state=state)
         return self._result
 
     def _duplicate(self, now_raw_ns: int) -> ErrorWord | None:
         """Whether another process uses topside's name, or the vehicle's."""
-        if self._namesakes.alive(now_raw_ns):
-            return "duplicate_topside"
-        return "duplicate_vehicle" if self._exchanger.instances.duplicated(now_raw_ns) else None
+        duplicated = self._exchanger.instances.duplicated(now_raw_ns)
+        alive = self._namesakes.alive(now_raw_ns)
+        return "duplicate_topside" if alive else "duplicate_vehicle" if duplicated else None
 
     # When something is due
 
     def _and_next(self, actions: list[Action], now_raw_ns: int) -> list[Action]:
         self._results.changed |= self.offsets.changed
         self.offsets.changed = False
-        if self._anything_known and self._results.request(now_raw_ns):
+        if self._anything_known and self._results.request(now_raw_ns, moved=self.offsets.moved):
             actions.append(ResultDue())
         actions.append(SetTimer(self._due_ns()))
         return actions

@@ -14,8 +14,10 @@ from topside_agent.measuring.result import Progress
 if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.clock_history import VehicleClock
+    from schemas.duplicate_span import DuplicateSpan
     from schemas.exchange import Exchange
     from schemas.messages import ErrorWord
+    from topside_agent.measuring.pace import Pace
     from topside_agent.shared_state.past import Past
 
 _KEPT_ACROSS = {"step", "topside_step"}
@@ -31,14 +33,14 @@ class Offsets:
     is `conditional`. A reported one, or one of topside's own clock, moves the estimate or ends it.
     """
 
-    def __init__(self, settings: EstimatorSettings, *, silence_ns: int) -> None:
-        """Without an exchange for `silence_ns` the estimate is carried forward to now."""
+    def __init__(self, settings: EstimatorSettings, pace: Pace) -> None:
+        """Without an exchange for as long as `pace` says the estimate is carried forward to now."""
         self.changed = False
         """Whether the last result is over; whoever publishes the next one clears it."""
         self.past: Past | None = None
         """What is shared of the vehicle's clock, if anything is."""
         self._settings = settings
-        self._silence_ns = silence_ns
+        self._pace = pace
         self._stepped_ns = 0
         self._faults = 0
         self._begin()
@@ -52,6 +54,8 @@ class Offsets:
         self._since_cut = 0
         self._began_ns = 0
         """Topside's RAW at the newest exchange's origin."""
+        self._published: tuple[int, int] | None = None
+        """The wall clocks' part of the offset in the last result, ns, and its max error."""
 
     def _restart(self, error: Exception) -> None:
         """Begin again after an internal fault, which stays with this vehicle and ends nothing."""
@@ -99,6 +103,22 @@ class Offsets:
         return None
 
     @property
+    def moved(self) -> bool:
+        """Whether a wall clock was moved since the last result by more than its max error: a slew."""
+        constraint, published = self.estimator.constraint, self._published
+        if constraint is None or published is None:
+            return False
+        return abs(constraint.realtime_offset_ns - published[0]) > published[1]
+
+    def published(self, estimate: Estimate | None) -> None:
+        """A result with this estimate is published now."""
+        constraint = self.estimator.constraint
+        if estimate is None or constraint is None:
+            self._published = None
+        else:
+            self._published = constraint.realtime_offset_ns, estimate.max_error_ns
+
+    @property
     def cuts(self) -> tuple[object, ...]:
         """Changes whenever a clock is known to have been set, or to be another one."""
         return (self.heard.unknown, self.heard.stepped, self.estimator.segment, self._stepped_ns)
@@ -140,7 +160,7 @@ class Offsets:
             return None
 
     def _estimate(self, now: Reading, newest_ns: int) -> Estimate | None:
-        current = now.raw_ns - newest_ns < self._silence_ns and self._stepped_ns <= self._began_ns
+        current = now.raw_ns - newest_ns < self._pace.silence_ns and self._stepped_ns <= self._began_ns
         if self.method.standalone:
             return self.fallback.estimate(None if current else now, self.estimator.segment)
         if self.heard.unknown:
@@ -150,7 +170,9 @@ class Offsets:
         estimate = self.estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
         return estimate and self.heard.moved(estimate)
 
-    def progress(self, refused: int, error: ErrorWord | None) -> Progress:
+    def progress(
+        self, refused: int, error: ErrorWord | None, duplicates: tuple[DuplicateSpan, ...] = ()
+    ) -> Progress:
         """What is known beside the estimate; `refused` answers made no exchange."""
         if error is None and not self.method.standalone and self.estimator.clock_rate_ppm is not None:
             error = "clock_rate"
@@ -161,4 +183,5 @@ class Offsets:
             segment=self.estimator.segment,
             steps=self.estimator.steps,
             error=error,
+            duplicates=duplicates,
         )

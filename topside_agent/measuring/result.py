@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.exchange import MQTT
+from schemas.exchange import MQTT, method_named
 from schemas.instants import utc_from_ns
 from schemas.messages import DUPLICATES, ErrorWord, OffsetResult, State
 
@@ -35,14 +35,23 @@ class Progress(NamedTuple):
     """How the exchanges that the estimate rests on were made."""
     duplicates: tuple[DuplicateSpan, ...] = ()
     """When two vehicles answered to the name."""
+    interval_s: float | None = None
+    """Within so much the next result is due."""
+    rate: float | None = None
+    """Exchanges a second with each vehicle at present."""
 
 
-def state_of(estimate: Estimate | None, progress: Progress, settings: TopsideSettings) -> State:
-    """The state in a word, from the age and the max error of the estimate."""
+def state_of(
+    estimate: Estimate | None, progress: Progress, settings: TopsideSettings, silence_ns: int | None = None
+) -> State:
+    """The state in a word, from the age and the max error of the estimate.
+
+    Without an exchange for `silence_ns` it is no longer `locked`: the setting, unless pings come more rarely.
+    """
     if estimate is None:
         return "unsynced"
     age_s, max_error_ms = estimate.age_ns / 1e9, estimate.max_error_ns / 1e6
-    if age_s >= settings.holdover_after_s:
+    if age_s >= (settings.holdover_after_s if silence_ns is None else silence_ns / 1e9):
         too_old = age_s >= settings.stale_after_s or max_error_ms > settings.stale_error_ms
         return "stale" if too_old else "holdover"
     if (
@@ -60,9 +69,14 @@ def result_of(
     progress: Progress,
     settings: TopsideSettings,
     instance_id: str | None = None,
+    *,
+    state: State | None = None,
 ) -> OffsetResult:
-    """The payload of the retained result; null where nothing is known. `instance_id` is of this process."""
-    state = state_of(estimate, progress, settings)
+    """The payload of the retained result; null where nothing is known. `instance_id` is of this process.
+
+    `state` where it is known already: by default that of `state_of`.
+    """
+    state = state or state_of(estimate, progress, settings)
     if estimate is None:
         return OffsetResult(
             vehicle=vehicle,
@@ -85,7 +99,8 @@ def result_of(
             measured_at=None,
             measured_unix_ms=None,
             age_s=None,
-            interval_s=settings.publish_interval_s,
+            interval_s=progress.interval_s or settings.publish_interval_s,
+            rate=_rate(progress),
             instance_id=instance_id,
             duplicates=progress.duplicates or None,
             error=progress.error,
@@ -113,11 +128,18 @@ def result_of(
         measured_unix_ms=estimate.measured_at_ns // 1_000_000,
         age_s=round(estimate.age_ns / 1e9, 3),
         conditional=estimate.conditional,
-        interval_s=settings.publish_interval_s,
+        interval_s=progress.interval_s or settings.publish_interval_s,
+        rate=_rate(progress),
         instance_id=instance_id,
         duplicates=progress.duplicates or None,
         error=progress.error,
     )
+
+
+def _rate(progress: Progress) -> float | None:
+    """Handshakes over HTTP come at a pace of their own."""
+    rate = None if method_named(progress.method).standalone else progress.rate
+    return None if rate is None else round(rate, 4)
 
 
 def nearest_ms(ns: int) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import heapq
 import logging
+import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.clock import read
 from runtime.logs import RateLimitedLog
 from topside_agent.measuring.actions import ResultDue, SendPing, SetTimer, Settled
+from topside_agent.measuring.pace import BusyTime
 from topside_agent.measuring.timing import FEW, GATHER_NS, PublishGate
 
 if TYPE_CHECKING:
@@ -24,27 +26,31 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NEVER_NS = 2**63
+_BITS = 2**32 - 1
 _RETRY_NS = 1_000_000_000
+_MOST_AT_ONCE = 32
+"""Vehicles served until answers are read again: they must not wait for pings that are late anyway."""
 
 
 class DeadlineQueue:
     """Which vehicle is to be served when: one deadline for each, on topside's RAW clock, in ns."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, str]] = []
+        self._heap: list[tuple[int, int, str]] = []
         self._due_ns: dict[str, int] = {}
 
     def set(self, vehicle: str, due_ns: int) -> None:
         """Have `pop` return `vehicle` at `due_ns`, instead of any earlier deadline of it."""
         if self._due_ns.get(vehicle) != due_ns:
             self._due_ns[vehicle] = due_ns
-            heapq.heappush(self._heap, (due_ns, vehicle))
+            # Of several at one instant each is first at times: the last one's message waits for the others'.
+            heapq.heappush(self._heap, (due_ns, zlib.crc32(vehicle.encode(), due_ns & _BITS), vehicle))
 
     def pop(self, now_ns: int) -> str | None:
         """A vehicle whose deadline is not after `now_ns`; it is returned once."""
         if self.due_ns > now_ns:
             return None
-        _, vehicle = heapq.heappop(self._heap)
+        _, _, vehicle = heapq.heappop(self._heap)
         del self._due_ns[vehicle]
         return vehicle
 
@@ -55,7 +61,7 @@ class DeadlineQueue:
     @property
     def due_ns(self) -> int:
         """The nearest deadline; far off when there is none."""
-        while self._heap and self._due_ns.get(self._heap[0][1]) != self._heap[0][0]:
+        while self._heap and self._due_ns.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)  # it was set again or forgotten
         return self._heap[0][0] if self._heap else _NEVER_NS
 
@@ -71,15 +77,53 @@ class Scheduler:
         self._publish_gate = PublishGate()
         self._departures: dict[str, OneStepTimestamp] = {}
         self._faults = RateLimitedLog(_log, clock)
+        self._busy = BusyTime()
+        self._pings = 0
+        """Sent in this period."""
+        self._heard_ns: int | None = None
+        """When the last message arrived, if one was read since what was due was looked at."""
 
-    def serve(self, now: Reading) -> int:
-        """Do what is due; returns when something is next, on RAW."""
-        while vehicle := self._deadlines.pop(now.raw_ns):
-            timer = partial(self._vehicles[vehicle].timer, read(self._clock))
+    def received(self, arrived_ns: int) -> None:
+        """A message is read now that arrived at RAW `arrived_ns`."""
+        self._busy.woke(self._clock.raw_ns())
+        self._heard_ns = arrived_ns
+
+    def serve(self, now: Reading, idle_ns: int) -> int:
+        """Do what is due; returns how long to wait, if nothing comes, at most `idle_ns`."""
+        self._busy.woke(now.raw_ns)
+        self._keep_pace(now.raw_ns)
+        heard_ns, self._heard_ns = self._heard_ns, None
+        for _ in range(_MOST_AT_ONCE):
+            if not (vehicle := self._deadlines.pop(now.raw_ns)):
+                break
+            timer = partial(self._vehicles[vehicle].timer, read(self._clock), heard_ns)
             self.perform(vehicle, self._guarded(vehicle, timer))
         if released := self._publish_gate.released(now.raw_ns):
             self._publish(released, now)
-        return min(self._deadlines.due_ns, self._publish_gate.due_ns or _NEVER_NS)
+        due_ns, ready_ns = self._publish_gate.due_ns or _NEVER_NS, self._clock.raw_ns()
+        wait_ns = max(0, min(due_ns, self._deadlines.due_ns, ready_ns + idle_ns) - ready_ns)
+        if wait_ns:
+            self._busy.waits(ready_ns)
+        return wait_ns
+
+    def _keep_pace(self, now_ns: int) -> None:
+        period, pace = self._busy.period(now_ns), self._vehicles.pace
+        if period is None:
+            return
+        pings, self._pings = self._pings, 0
+        pace.measures(sum(not measurement.resting for measurement in self._vehicles))
+        before = pace.slowdown
+        if not pace.worked(period[0], pings, period[1]):
+            return
+        if before == 1:
+            _log.warning(
+                "measuring %d vehicles at the rate that is set takes more than this computer can do: each is"
+                " measured %.2g times a second for now",
+                len(self._vehicles),
+                pace.rate,
+            )
+        elif pace.slowdown == 1:
+            _log.info("every vehicle is measured %g times a second again", pace.rate)
 
     def perform(self, vehicle: str, actions: Iterable[Action]) -> None:
         """Perform those actions of `vehicle`'s measurement that concern pings and times."""
@@ -121,6 +165,7 @@ class Scheduler:
     def _ping(self, vehicle: str, action: SendPing) -> None:
         if departure := self._publisher.ping(vehicle, action.ping, action.sent):
             self._departures[vehicle] = departure
+        self._pings += 1
         self._publish_gate.sent(vehicle, action.sent.raw_ns)
 
     def _publish(self, vehicles: list[str], now: Reading) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from schemas.messages import State
+    from topside_agent.measuring.pace import Pace
+    from topside_agent.settings import TopsideSettings
 
 _TRAINS: tuple[tuple[int, int], ...] = ((3, 500_000_000), (2, 1_000_000_000))
 """Pings in a train, and how far apart (ns) trains may be for it.
@@ -40,20 +42,33 @@ class PingSchedule:
     def __init__(self, name: str, *, interval_ns: int, burst: int, burst_interval_ns: int) -> None:
         self._train = next((count for count, apart_ns in _TRAINS if count * interval_ns <= apart_ns), 1)
         self._interval_ns = self._train * interval_ns
-        self._phase_ns = zlib.crc32(name.encode()) % self._interval_ns
+        self._hash = zlib.crc32(name.encode())
         self._burst = burst
         self._burst_interval_ns = min(burst_interval_ns, interval_ns)
         self._left = 0
         self._sent_of_train = 0
         self.due_ns = 0
 
+    @classmethod
+    def of(cls, name: str, settings: TopsideSettings) -> PingSchedule:
+        """As the settings say."""
+        return cls(
+            name,
+            interval_ns=round(1e9 / settings.rate),
+            burst=settings.burst,
+            burst_interval_ns=round(settings.burst_interval_s * 1e9),
+        )
+
     def start_burst(self, now_raw_ns: int) -> None:
         """Measure at once, several times."""
         self._left = self._burst
         self.due_ns = now_raw_ns
 
-    def sent(self, now_raw_ns: int) -> None:
-        """Set the next due time after a ping at `now_raw_ns`."""
+    def sent(self, now_raw_ns: int, slowdown: float = 1.0, grid_ns: int = 1) -> None:
+        """Set the next due time after a ping at `now_raw_ns`.
+
+        Steady intervals are longer by the factor `slowdown`, and due at multiples of `grid_ns`.
+        """
         in_burst = self._left > 0
         self._left = max(0, self._left - 1)
         self._sent_of_train = 0 if in_burst else self._sent_of_train + 1
@@ -63,42 +78,44 @@ class PingSchedule:
             self.due_ns = now_raw_ns
         else:
             self._sent_of_train = 0
-            self.due_ns = self._next_on_grid(now_raw_ns)
+            self.due_ns = _next_on_grid(now_raw_ns, round(self._interval_ns * slowdown), self._hash, grid_ns)
 
-    def _next_on_grid(self, now_raw_ns: int) -> int:
-        intervals = (now_raw_ns - self._phase_ns) // self._interval_ns + 1
-        return intervals * self._interval_ns + self._phase_ns
+
+def _next_on_grid(now_ns: int, interval_ns: int, hashed: int, grid_ns: int = 1) -> int:
+    """The next instant of a grid whose phase is a name's own, at a multiple of `grid_ns`."""
+    phase_ns = hashed % interval_ns
+    due_ns = ((now_ns - phase_ns) // interval_ns + 1) * interval_ns + phase_ns
+    return -(-due_ns // grid_ns) * grid_ns
 
 
 class ResultSchedule:
     """When one vehicle's result is due: once an interval, and at every change of its state."""
 
-    def __init__(self, *, interval_ns: int, silence_ns: int) -> None:
-        self.silence_ns = silence_ns
-        """Without an exchange for so long, `locked` and `acquiring` end."""
+    def __init__(self, name: str, pace: Pace) -> None:
         self.newest_ns: int | None = None
         """When the newest exchange finished."""
         self.changed = False
         """Whether the next result is due at once."""
-        self.interval_ns = interval_ns
+        self.interval_ns = pace.publish_ns
+        """Within so much the result after the last one is due."""
+        self._pace = pace
+        self._hash = zlib.crc32(name.encode())
         self._state: State | None = None
-        self._due_ns = 0
+        self._published_ns = self._due_ns = 0
         self._requested = False
-
-    @property
-    def _published_ns(self) -> int:
-        """When a result was published last; not after 0 before the first."""
-        return self._due_ns - self.interval_ns
 
     def is_current(self, now_ns: int) -> bool:
         """Whether the last result is not overdue: another one could have followed twice."""
         return now_ns - self._published_ns <= 2 * self.interval_ns + _PATIENCE_NS
 
-    def request(self, now_ns: int) -> bool:
+    def request(self, now_ns: int, *, moved: bool = False) -> bool:
         """Whether `publish` is to be called now; true once until `begin`.
 
-        While `locked`, a result is computed once an interval, unless something changed.
+        While `locked`, a result is computed once an interval, unless something changed. If what was published
+        has `moved` the usual interval counts.
         """
+        if moved:
+            self._due_ns = min(self._due_ns, self._published_ns + self._pace.publish_ns)
         if self._requested or (self._state == "locked" and not self.changed and now_ns < self._look_ns()):
             return False
         self._requested = True
@@ -114,19 +131,29 @@ class ResultSchedule:
         self._requested = False
         return self._state != "locked" or self.changed or now_ns >= self._look_ns()
 
-    def publish(self, state: State, now_ns: int) -> bool:
-        """Whether a result of `state` is due; it counts as published."""
+    def publish(self, state: State, now_ns: int, *, rests: bool = False) -> bool:
+        """Whether a result of `state` is due; it counts as published.
+
+        The next one may come later where the vehicle is locked and `rests`: at an instant of its own, so that
+        the results of a fleet are spread over the interval.
+        """
         if state == self._state and not self.changed and now_ns < self._due_ns:
             return False
-        self._state, self.changed = state, False
-        self._due_ns = now_ns + self.interval_ns
+        self._state, self.changed, self._published_ns = state, False, now_ns
+        pace = self._pace
+        if rests and state == "locked" and pace.resting_ns > pace.publish_ns:
+            self.interval_ns = pace.resting_ns
+            self._due_ns = _next_on_grid(now_ns, pace.resting_ns, self._hash)
+        else:
+            self.interval_ns = pace.publish_ns
+            self._due_ns = now_ns + pace.publish_ns
         return True
 
     def _look_ns(self) -> int:
         """When a result is due, or `locked` or `acquiring` ends if no exchange comes."""
         if self.newest_ns is None or self._state not in _CURRENT:
             return self._due_ns
-        return min(self._due_ns, self.newest_ns + self.silence_ns)
+        return min(self._due_ns, self.newest_ns + self._pace.silence_ns)
 
 
 class PublishGate:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from topside_agent.group.measurement import SharedMeasurement
 from topside_agent.measuring.measurement import Measurement
+from topside_agent.measuring.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,8 @@ class Vehicles:
         self._boot_id = boot_id
         self._resolution_ns = resolution_ns
         self._measurements: dict[str, Measurement] = {}
+        self.pace = Pace(settings)
+        """Of them all."""
         self._make = SharedMeasurement if settings.group else Measurement
         self._unanswered_because: ErrorWord = "timeout"
         self._deaf: set[str] = set()
@@ -96,6 +99,7 @@ class Vehicles:
             self._namesakes,
             resolution_ns=self._resolution_ns,
             boot_id=self._boot_id,
+            pace=self.pace,
         )
         measurement.unanswered_because = self._unanswered_because
         self._measurements[vehicle] = measurement

@@ -14,11 +14,14 @@ const alarm = document.getElementById("alarm");
 const link = document.getElementById("link");
 const linkText = document.getElementById("link-text");
 
-const stream = new Stream("api/events", {
+const stream = new Stream("api/events?deltas=true", {
   received(update) {
     if (instance !== null && update.about && update.about.instance !== instance) view?.restarted?.();
     if (update.about) instance = update.about.instance;
-    fleet.take(update);
+    if (!fleet.take(update)) {
+      stream.open();
+      return;
+    }
     if (view instanceof Login) route();
     draw();
   },
@@ -102,6 +105,7 @@ function trouble() {
 }
 
 function draw() {
+  if (fleet.about !== null) fleet.look();
   const wrong = trouble();
   show(alarm, wrong !== null);
   setText(alarm, wrong ?? "");

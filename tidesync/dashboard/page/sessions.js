@@ -164,7 +164,7 @@ class StartForm {
   draw() {
     show(this.node, this.fleet.mayCommand());
     this.button.disabled = !this.fleet.connected() || this.sending === true;
-    const names = [...new Set([...this.fleet.vehicles.values()].map((row) => row.vehicle))].sort();
+    const names = this.fleet.names();
     if (names.join() === this.known) return;
     this.known = names.join();
     this.options.replaceChildren(...names.map((name) => element("option", { value: name })));

@@ -1,81 +1,68 @@
 // What is known of the fleet, and what the page shows of it: a state only while its result is current.
 
+import { Survey } from "./survey.js";
+import { ERRORS, numbers } from "./words.js";
+
 const QUIET = 0.8; // of the age up to which a result is fresh
 const SILENT_S = 15; // a running recorder reports at least every 5 s
-
-export const WORDS = {
-  locked: "locked",
-  acquiring: "acquiring",
-  holdover: "holdover",
-  stale: "stale",
-  unsynced: "unsynced",
-  none: "old",
-  unmeasured: "not measured",
-};
-
-export const MEANING = {
-  locked: "measured now; the max error is within its limit",
-  acquiring: "being measured, not yet well enough",
-  holdover: "no answers now: the last offset is extrapolated and its max error grows",
-  stale: "the max error is too large to be used",
-  unsynced: "no offset can be estimated",
-  none: "no current result; the numbers are the last known ones",
-  unmeasured: "no topside measures it",
-};
-
-// What a conditional result assumes.
-export const CONDITION = "holds unless the vehicle’s clock was set or slewed since its last answer";
-
-const ERRORS = {
-  timeout: "no answer in time",
-  network_error: "not reachable",
-  high_rtt: "round trip too long",
-  invalid_pi_time: "its time is not valid",
-  duplicate_vehicle: "two vehicles use this name: its numbers are unknown",
-  duplicate_topside: "two topsides use this name: its numbers are unknown",
-  clock_rate: "the clocks run too fast apart",
-  not_authorized: "not authorised",
-};
-
-// Of two clocks that have one name no number can be relied on: none is shown.
-const DUPLICATES = new Set(["duplicate_vehicle", "duplicate_topside"]);
-const NUMBERS = [
-  "offset_ms", "lower_ms", "upper_ms", "max_error_ms", "u95_ms", "precision_ms",
-  "drift_ppm", "drift_error_ppm", "delay_min_ms",
-];
-
-// Nor where its topside is of a later version and reports what this page does not know.
-export const doubtful = (row) => DUPLICATES.has(row.error) || (row.error !== null && !Object.hasOwn(ERRORS, row.error));
-
-export function numbers(row) {
-  const unknown = Object.fromEntries(NUMBERS.map((name) => [name, null]));
-  return doubtful(row) ? { ...row, ...unknown, conditional: false } : row;
-}
 
 export class Fleet {
   constructor(stream) {
     this.stream = stream;
-    this.vehicles = new Map();
+    this.vehicles = new Map(); // rows, one for each vehicle and topside
     this.sessions = new Map();
     this.broker = null;
     this.brokerAt = null;
     this.not_shown = 0; // vehicles for which the server has no room
+    this.waiting = 0; // rows that are still to come
+    this.version = 0;
+    this.places = [];
     this.about = null;
     this.computer = null; // the dashboard's own: its time of day, and who disciplines its clock
+    this.survey = new Survey();
   }
 
+  // False if a message is missing before this one: then everything has to come again.
   take(update) {
     if (update.anew) {
       this.vehicles.clear();
       this.sessions.clear();
+      this.survey.members += 1;
       this.about = update.about;
-    }
+    } else if (update.after !== this.version) return false;
+    this.version = update.version;
+    this.waiting = update.waiting;
+    this.places = update.numbers_of ?? this.places;
     this.broker = update.broker;
     this.computer = update.computer;
     this.brokerAt = update.now_s;
     this.not_shown = update.not_shown;
-    for (const row of update.vehicles) this.vehicles.set(keyOf(row), { ...row, at: update.now_s });
+    for (const row of update.vehicles) this.takeRow(row, update.now_s);
+    for (const values of update.numbers) this.takeNumbers(values);
     for (const session of update.sessions) this.sessions.set(session.session, { ...session, at: update.now_s });
+    return true;
+  }
+
+  takeRow(row, now_s) {
+    const key = keyOf(row);
+    const before = this.vehicles.get(key);
+    if (before === undefined) this.survey.members += 1;
+    row.key = key;
+    row.at = now_s;
+    row.resultAt = row.result_age_s === null ? null : now_s - row.result_age_s;
+    row.seenAt = row.last_seen_s === null ? null : now_s - row.last_seen_s;
+    row.place = before?.place ?? 0;
+    this.vehicles.set(key, row);
+  }
+
+  takeNumbers(values) {
+    const row = this.vehicles.get(values[0]);
+    if (row === undefined) return;
+    this.places.forEach((name, place) => {
+      if (place > 0) row[name] = values[place];
+    });
+    row.resultAt = row.at_s;
+    row.seenAt = row.last_seen_s === null ? null : row.at_s - row.last_seen_s;
   }
 
   // The newest first; those that are not over before all others.
@@ -92,8 +79,14 @@ export class Fleet {
     return session.started_at === null || end === null || !(long >= 0) ? null : long;
   }
 
+  // By name, then by topside.
   sorted() {
-    return [...this.vehicles.entries()].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, row]) => row);
+    return this.survey.sorted(this.vehicles);
+  }
+
+  // Every vehicle's name.
+  names() {
+    return [...new Set(this.sorted().map((row) => row.vehicle))];
   }
 
   // An age that was in a message, as it is now.
@@ -101,6 +94,19 @@ export class Fleet {
     if (then === null || then === undefined) return null;
     const now = this.stream.now_s();
     return now === null ? then : then + Math.max(0, now - row.at);
+  }
+
+  // How old its result is, and since when the vehicle has not answered; null if never.
+  resultAge(row) {
+    return this.since(row.resultAt);
+  }
+
+  seenAge(row) {
+    return this.since(row.seenAt);
+  }
+
+  since(at_s) {
+    return at_s === null ? null : Math.max(0, (this.stream.now_s() ?? at_s) - at_s);
   }
 
   connected() {
@@ -111,7 +117,7 @@ export class Fleet {
   // or out of reach, keeps its connection for a while.
   quiet_s() {
     const silent = this.broker === null ? null : this.age({ at: this.brokerAt }, this.broker.silent_s);
-    const publishing = (row) => row.result_age_s !== null && row.topside_online !== false;
+    const publishing = (row) => row.resultAt !== null && row.topside_online !== false;
     if (silent === null) return null;
     return [...this.vehicles.values()].some((row) => publishing(row) && silent >= QUIET * row.fresh_s) ? silent : null;
   }
@@ -120,35 +126,24 @@ export class Fleet {
     return this.connected() && this.quiet_s() === null;
   }
 
+  // Looks at all rows at this instant: what follows is of then.
+  look() {
+    this.survey.look(this);
+  }
+
   fresh(row) {
-    const age = this.age(row, row.result_age_s);
-    return this.current() && age !== null && age <= row.fresh_s;
+    return row.fresh_now === true;
   }
 
   state(row) {
-    if (this.fresh(row)) return row.last_state;
-    return row.last_state === null ? "unmeasured" : "none";
-  }
-
-  // Whether its numbers can be relied on now, without a condition. Another topside may have found out that two
-  // vehicles, or for another vehicle that two topsides, have one name.
-  trusted(row) {
-    return this.state(row) === "locked" && !row.conditional && !doubtful(row) && !this.usedTwice(row);
-  }
-
-  usedTwice(row) {
-    return [...this.vehicles.values()].some(
-      (other) =>
-        (other.error === "duplicate_vehicle" && other.vehicle === row.vehicle && this.fresh(other)) ||
-        (other.error === "duplicate_topside" && other.topside === row.topside && this.fresh(other)),
-    );
+    return row.shown ?? (row.last_state === null ? "unmeasured" : "none");
   }
 
   // The time of day now by topside's clock and by the vehicle's; null unless the result is current.
   times(row) {
     const { measured_unix_ms, offset_ms } = numbers(row);
     if (!this.fresh(row) || measured_unix_ms === null) return { topside: null, vehicle: null };
-    const topside = measured_unix_ms + 1000 * this.age(row, row.result_age_s);
+    const topside = measured_unix_ms + 1000 * this.resultAge(row);
     return { topside, vehicle: offset_ms === null ? null : topside + offset_ms };
   }
 
@@ -160,8 +155,7 @@ export class Fleet {
 
   // How many can be trusted, for the tab of a page in the background.
   tally() {
-    const rows = [...this.vehicles.values()];
-    return `${rows.filter((row) => this.trusted(row)).length}/${rows.length} locked`;
+    return `${this.survey.trusted}/${this.survey.total} locked`;
   }
 
   // Why it is not locked or not current, as far as that is known.
@@ -169,10 +163,11 @@ export class Fleet {
     if (this.state(row) === "unmeasured") return row.online === false ? "offline" : "no topside measures it";
     if (!this.stream.alive()) return "this page has lost its server";
     if (!this.broker.connected) return "no broker";
+    if (row.replaced) return "another topside measures it now";
     if (row.topside_online === false) return `topside ${row.topside} is offline`;
-    if (!this.fresh(row)) return `no result for ${shortly(this.age(row, row.result_age_s))}`;
+    if (!this.fresh(row)) return `no result for ${shortly(this.resultAge(row))}`;
     if (row.error) return Object.hasOwn(ERRORS, row.error) ? ERRORS[row.error] : `${row.error}: not known to this version`;
-    if (this.usedTwice(row)) return "its name, or its topside’s, is used twice";
+    if (row.twice) return "its name, or its topside’s, is used twice";
     if (row.online === false) return "vehicle offline";
     return "";
   }

@@ -2,10 +2,11 @@
 
 import { get } from "./api.js";
 import { element, icon, mark, Quantity, setText, show } from "./dom.js";
-import { measureNow, Pill, since } from "./fleet.js";
 import { ago, clock, count, errorToRead, milliseconds, offsetToRead, plain, timeOfDay } from "./format.js";
 import { draw, plotly } from "./plot.js";
-import { CONDITION, keyOf, numbers } from "./state.js";
+import { measureNow, Pill, since } from "./row.js";
+import { keyOf } from "./state.js";
+import { CONDITION, numbers } from "./words.js";
 
 const SPANS = [
   ["5 min", 300000],
@@ -129,7 +130,7 @@ export class VehicleView {
       "95 % error (u95)": within(errorToRead(known.u95_ms), "± "),
       Drift: known.drift_ppm === null ? "–" : `${plain(known.drift_ppm, 1)}${known.drift_error_ppm === null ? "" : ` ± ${plain(known.drift_error_ppm, 1).replace("+", "")}`} ppm`,
       "Min delay": unit(milliseconds(known.delay_min_ms), "ms"),
-      "Last seen": ago(this.fleet.age(row, row.last_seen_s)),
+      "Last seen": ago(this.fleet.seenAge(row)),
       Exchanges: count(row.exchanges),
       Rejected: count(row.rejected),
       Steps: [count(row.steps_listed), `since the dashboard started; ${count(row.steps)} since topside did`],

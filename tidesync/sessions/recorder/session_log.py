@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from schemas.events import EventLine, Gap
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
+from tidesync.figures import some_of
 from tidesync.sessions.recorder.actions import NewLines
 from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.duplicates import DuplicateLog
@@ -200,7 +201,7 @@ class SessionLog:
             vehicle for vehicle, log in self._vehicles.items() if log.note_silence(now, round(alarm_s * 1e9))
         ]
         no_vehicle = not self._vehicles and now.raw_ns - self._began_ns > alarm_s * 1e9
-        of_whom = f" of {', '.join(silent)}" if silent else ""
+        of_whom = f" of {some_of(silent, 'vehicle')}" if silent else ""
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
         nothing = [f"nothing recorded{of_whom} for more than {alarm_s:g} s"] if silent or no_vehicle else []
         self.alarm = self._with_notice(slept + nothing + self._duplicates.sentences)
@@ -213,7 +214,7 @@ class SessionLog:
         ends: list[EventLine] = [*self._duplicates.lines(now, end=True)]
         ends += [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
         empty = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
-        of_whom = f" of {', '.join(empty)}" if empty else ""
+        of_whom = f" of {some_of(empty, 'vehicle')}" if empty else ""
         nothing = empty or not self._vehicles
         self.alarm = self._with_notice([f"nothing was recorded{of_whom}"] if nothing else [])
         return gaps + [line for line in ends if self._note_event(line, now)]

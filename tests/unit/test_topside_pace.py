@@ -1,0 +1,134 @@
+"""A topside with more to do than time measures every vehicle less often, equally, and says so."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from bench.cost.in_process import S, SimulatedFleet
+from topside_agent.measuring.pace import MANY, BusyTime, Pace
+from topside_agent.settings import TopsideSettings
+
+VEHICLES = 100
+MS = 1_000_000
+
+
+def fleet(vehicles=VEHICLES, **settings):
+    return SimulatedFleet(
+        TopsideSettings(topside="laptop", **{"rate": 1, "burst": 8} | settings), vehicles, keeps=True
+    )
+
+
+def counted(simulated, seconds):
+    """Of each vehicle, how many exchanges finished meanwhile, and the results that were published."""
+    simulated.published_messages.clear()
+    simulated.run(seconds)
+    exchanges, results = Counter(), []
+    for _, message in simulated.published_messages:
+        if "/exchange/" in message.topic:
+            exchanges[message.topic] += len(json.loads(message.payload)["exchanges"])
+        elif "/offset/" in message.topic:
+            results.append(json.loads(message.payload))
+    return exchanges, results
+
+
+def timeouts(simulated):
+    return sum(snapshot.timeouts for snapshot in simulated.agent.counts().vehicles)
+
+
+def test_a_topside_that_cannot_keep_up_measures_every_vehicle_at_the_rate_that_it_says():
+    slow = fleet()
+    slow.cost_ns = 16 * MS  # of 100 exchanges a second it can make 62
+    slow.run(25)
+    exchanges, results = counted(slow, 20)
+    shown = {result["rate"] for result in results}
+    assert 0.3 < min(shown) <= max(shown) < 0.7
+    assert len(exchanges) == VEHICLES
+    assert min(shown) * 20 - 2 <= min(exchanges.values()) <= max(exchanges.values()) <= max(shown) * 20 + 2
+    assert timeouts(slow) == 0
+    assert {result["error"] for result in results} == {None}
+    assert {result["state"] for result in results} == {"locked"}
+
+
+def test_it_measures_as_often_as_set_again_once_it_can():
+    slow = fleet()
+    slow.cost_ns = 16 * MS
+    slow.run(18)
+    assert slow.agent._vehicles.pace.rate < 0.7
+    slow.cost_ns = 0
+    slow.run(10)
+    exchanges, results = counted(slow, 10)
+    assert {result["rate"] for result in results} == {1.0}
+    assert {9 <= count <= 11 for count in exchanges.values()} == {True}
+    assert timeouts(slow) == 0
+
+
+def test_a_topside_that_keeps_up_says_the_rate_that_is_set_and_that_results_come_each_second():
+    quick = fleet(4)
+    quick.run(5)
+    exchanges, results = counted(quick, 10)
+    assert {(result["rate"], result["interval_s"]) for result in results} == {(1.0, 1.0)}
+    assert set(exchanges.values()) == {10}
+
+
+def test_a_burst_at_the_start_is_no_overload():
+    started = fleet(20, burst=32)
+    started.cost_ns = 2 * MS
+    started.run(6)
+    assert started.agent._vehicles.pace.slowdown == 1
+
+
+def test_many_resting_vehicles_have_their_results_within_five_seconds_and_say_so():
+    many = fleet(MANY + 1)
+    many.run(8)
+    exchanges, results = counted(many, 10)
+    by_vehicle = Counter(result["vehicle"] for result in results)
+    assert {result["interval_s"] for result in results} == {5.0}
+    assert set(by_vehicle.values()) == {2}
+    assert min(exchanges.values()) >= 9
+
+
+def test_what_is_waited_is_no_work_whatever_ends_it():
+    busy = BusyTime()
+    assert busy.period(0) is None
+    busy.waits(0)
+    busy.woke(400 * MS)  # a message came
+    busy.waits(500 * MS)
+    busy.woke(1000 * MS)
+    busy.woke(1000 * MS)
+    assert busy.period(1000 * MS) == pytest.approx((0.1, 1.0))
+    assert busy.period(1100 * MS) is None
+
+
+def paced(rate=2, vehicles=100):
+    pace = Pace(TopsideSettings(topside="laptop", rate=rate))
+    pace.measures(vehicles)
+    return pace
+
+
+def test_the_pace_changes_by_lasting_overload_alone():
+    pace = paced()
+    assert not pace.worked(1.0, 100, 1.0)
+    assert not pace.worked(0.5, 200, 1.0)
+    assert not pace.worked(1.0, 100, 1.0)
+    assert pace.worked(1.0, 100, 1.0)
+    assert pace.rate == pytest.approx(0.8)  # 10 ms each: 80 a second take 0.8 s
+    assert not any(pace.worked(cost, 80, 1.0) for cost in (0.8, 0.9, 0.7, 0.85) * 9)
+    assert pace.worked(0.3, 80, 1.0)
+    assert pace.rate == 1.0  # in steps
+    for _ in range(9):
+        pace.worked(0.3, 80, 1.0)
+    assert pace.rate == 2
+
+
+def test_a_burst_in_which_each_ping_costs_little_is_no_overload():
+    pace = paced()
+    assert not any(pace.worked(1.0, 1000, 1.0) for _ in range(9))
+
+
+def test_the_rate_does_not_fall_without_limit_and_a_lock_outlasts_the_time_between_pings():
+    pace = paced()
+    for _ in range(9):
+        pace.worked(1.0, 1, 1.0)
+    assert pace.rate == pytest.approx(0.05)
+    assert pace.silence_ns == 50 * S

@@ -1,0 +1,109 @@
+"""How often vehicles are measured and results published, the same for all vehicles of a topside, pure.
+
+A topside that has more to do than time measures every vehicle less often, by one factor, and says so in each
+result, instead of letting answers wait until they count as lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from topside_agent.settings import TopsideSettings
+
+MANY = 200
+"""Of more vehicles the pings are gathered, and a result that says nothing new comes less often."""
+RESTING_NS = 5_000_000_000
+"""Between results of a locked vehicle whose clock rests, if there are many."""
+GRID_NS = 25_000_000
+"""Pings to many vehicles are due at the same instants, so far apart: one wake-up serves several."""
+_LEAST_RATE = 0.05
+_MISSED = 2.5
+
+PERIOD_NS = 1_000_000_000
+_BUSY, _WANTED = 0.9, 0.8
+"""Above this share of the time vehicles are measured less often, so that it comes to the other."""
+_PATIENCE = 2
+"""Periods in a row until something changes."""
+_SURELY, _STEP = 0.85, 0.8
+"""Vehicles are measured more often again where there is this much room, in steps."""
+
+
+class BusyTime:
+    """How long in each period the agent was at work, interrupted or not; instants are topside's RAW, ns."""
+
+    def __init__(self) -> None:
+        self._begun_ns: int | None = None
+        self._waited_ns = 0
+        self._waits_from_ns: int | None = None
+
+    def waits(self, now_ns: int) -> None:
+        """There is nothing to do, until a message comes or something is due."""
+        self._waits_from_ns = now_ns
+
+    def woke(self, now_ns: int) -> None:
+        """There is something to do."""
+        if self._waits_from_ns is not None:
+            self._waited_ns += now_ns - self._waits_from_ns
+            self._waits_from_ns = None
+
+    def period(self, now_ns: int) -> tuple[float, float] | None:
+        """Once a period is over, for how long it was busy and how long it was, in s; None before."""
+        if self._begun_ns is None:
+            self._begun_ns = now_ns
+        elapsed_ns = now_ns - self._begun_ns
+        if elapsed_ns < PERIOD_NS:
+            return None
+        busy_s = max(0, elapsed_ns - self._waited_ns) / 1e9
+        self._begun_ns, self._waited_ns = now_ns, 0
+        return busy_s, elapsed_ns / 1e9
+
+
+class Pace:
+    """The pace of all vehicles of one topside. Durations are in ns."""
+
+    def __init__(self, settings: TopsideSettings) -> None:
+        self._rate = settings.rate
+        self._holdover_ns = round(settings.holdover_after_s * 1e9)
+        self._overloaded = 0
+        self._demand_hz = 0.0
+        self.publish_ns = round(settings.publish_interval_s * 1e9)
+        """Between the results of a vehicle."""
+        self.resting_ns = self.publish_ns
+        """Within so much a result follows that of a locked vehicle whose clock rests."""
+        self.grid_ns = 1
+        """What the instants of steady pings are multiples of."""
+        self._set(1.0)
+
+    def _set(self, slowdown: float) -> None:
+        self.slowdown = slowdown
+        """By how much the time between the pings of a vehicle is longer than set, at least 1."""
+        self.rate = self._rate / slowdown
+        """Exchanges a second with each vehicle."""
+        self.interval_ns = round(1e9 / self.rate)
+        """Between the pings of a vehicle."""
+        slowed_ns = round(_MISSED * self.interval_ns) if slowdown > 1 else 0
+        self.silence_ns = max(self._holdover_ns, slowed_ns)
+        """Without an exchange for so long a result is carried forward: longer while pings are rarer."""
+
+    def measures(self, vehicles: int) -> None:
+        """So many vehicles are measured."""
+        many = vehicles > MANY
+        self.resting_ns = max(self.publish_ns, RESTING_NS) if many else self.publish_ns
+        self.grid_ns = GRID_NS if many else 1
+        self._demand_hz = vehicles * self._rate
+
+    def worked(self, busy_s: float, pings: int, seconds: float) -> bool:
+        """In `seconds` topside was busy for `busy_s`, and sent so many pings; whether the pace changes.
+
+        What a ping has cost tells what the rate that is set would: bursts, as at the start, are no overload.
+        """
+        needed = self._demand_hz * busy_s / pings / _WANTED if pings else 1.0
+        overloaded = busy_s > _BUSY * seconds and needed > self.slowdown
+        self._overloaded = self._overloaded + 1 if overloaded else 0
+        before = self.slowdown
+        if self._overloaded >= _PATIENCE:
+            self._set(min(needed, max(1.0, self._rate / _LEAST_RATE)))
+        elif before > 1 and needed < max(1.0, _SURELY * before):
+            self._set(max(1.0, needed, before * _STEP))
+        return self.slowdown != before

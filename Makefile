@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-archive bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-archive bench-recorder bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -83,6 +83,10 @@ bench-messages: .venv/.dev ## `tidesync correct` on MCAP files beside a copy by 
 bench-archive: .venv/.dev ## `tidesync correct` of a session and an archive with two processes beside one (5 min); into docs/lab/
 	$(BIN)/python -m bench.archive --markdown docs/lab/bench-archive.md --json bench/results/bench-archive.json $(ARGS)
 
+bench-recorder: .venv/.dev ## What recording 50 and 1000 vehicles costs (10 min; QUICK=1: 3 min); into docs/lab/
+	$(BIN)/python -m bench.recorder $(if $(QUICK),--quick) \
+		--markdown docs/lab/bench-recorder.md --json bench/results/bench-recorder.json $(ARGS)
+
 bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/lab/
 	$(BIN)/python -m bench.footprint --markdown docs/lab/bench-footprint.md --json bench/results/bench-footprint.json $(ARGS)
 
@@ -140,7 +144,7 @@ attacks: .venv/.dev ## Attack a broker in a container while vehicles are measure
 	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
 	$(BIN)/python -m bench.attacks bench/results/attacks.json docs/security.md
 
-bench-dashboard: .venv/.dev ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/lab/
+bench-dashboard: .venv/.dev ## The dashboard with 1000 vehicles at a result a second (16 min; QUICK=1: 1 min); into docs/lab/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-dashboard.md --json bench/results/bench-dashboard.json $(ARGS)
 

@@ -326,6 +326,8 @@ export interface VehicleView {
   /** The vehicle's own status, a hint; null if it has reported none */
   online: boolean | null;
   topside_online: boolean | null;
+  /** Of topsides that share vehicles; null: it shares none */
+  group?: string | null;
   /** Sessions that record it */
   recording: Array<string>;
   last_event: LastEvent | null;

@@ -1,1 +1,1 @@
-"""What the dashboard costs with a fleet of fifty: memory and processor of the server and of the browser."""
+"""What the dashboard costs with a thousand vehicles: server, bytes, frames, memory of server and browser."""

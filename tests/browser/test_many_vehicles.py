@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from bench.dashboard.chatter import Topside, Vehicles
+from schemas.presence import Member
+from tests.results import offset_result
 
 pytestmark = pytest.mark.browser
 
@@ -31,9 +33,10 @@ def many(broker):
     def publish():
         while not ended.is_set():
             elapsed_s, at = time.monotonic() - began_s, datetime.now(UTC)
-            topside.publish([vehicles.result(number, elapsed_s, at) for number in range(MANY)])
+            topside.publish([*more, *(vehicles.result(number, elapsed_s, at) for number in range(MANY))])
             ended.wait(1.0)
 
+    more = vehicles.more = []
     thread = threading.Thread(target=publish, daemon=True)
     thread.start()
     yield vehicles
@@ -178,3 +181,14 @@ def test_messages_are_put_together_until_one_is_missing(put_together):
 def test_vehicles_are_counted_not_rows_and_none_that_is_in_doubt(put_together, rows, total, trusted):
     found = put_together(update(1, rows=rows))
     assert (found["total"], found["trusted"]) == (total, trusted)
+
+
+def test_a_group_leaves_the_rows_of_its_topsides(many, page):
+    member = Member(topside="bench", group="north", weight=1.0, instance_id="i", boot_id="b")
+    other = Member(topside="other", group="south", weight=1.0, instance_id="i", boot_id="b")
+    diver = offset_result(vehicle="diver", topside="other")
+    many.more += [(f"topside/{one.topside}/member", one.encode().decode()) for one in (member, other)]
+    many.more += [("vehicle/diver/offset/other", diver.encode().decode())]
+    page.get_by_label("Group").select_option("south")
+    expect(page.locator(".count")).to_have_text(f"1 of {MANY + 1} rows")
+    assert names(page) == ["diver"]

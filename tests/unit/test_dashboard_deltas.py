@@ -5,11 +5,20 @@ import random
 
 import pytest
 
-from tests.unit.dashboards import LONG_AGO, S, incoming, info, result, status
+from broker.interface import Incoming
+from schemas import topics
+from schemas.presence import Member
+from tests.unit.dashboards import LONG_AGO, S, incoming, info, reading, result, status
 from tests.unit.test_dashboard_api import Bench
 from tidesync.dashboard import stream
 from tidesync.dashboard.presentation import vehicle_view
 from tidesync.dashboard.stream import DeltaFeed
+
+
+def member(topside, group):
+    ours = Member(topside=topside, group=group, weight=1.0, instance_id="i", boot_id="b")
+    topic = topics.build("tidesync", topics.TOPSIDE_MEMBER, topside=topside)
+    return Incoming(topic, ours.encode(), True, reading(LONG_AGO))
 
 
 @pytest.fixture
@@ -78,6 +87,7 @@ def test_after_everything_once_numbers_alone_follow(bench, page):
         incoming(info("rov1")),
         status("offline", vehicle="rov1"),
         status("offline", topside="laptop"),
+        member("laptop", "north"),
     ],
 )
 def test_more_than_numbers_sends_the_whole_row(bench, page, change):
@@ -87,6 +97,18 @@ def test_more_than_numbers_sends_the_whole_row(bench, page, change):
     message = page.take()
     assert [row["vehicle"] for row in message["vehicles"]] == ["rov1"]
     assert message["numbers"] == []
+
+
+def test_a_row_has_its_topsides_group_until_that_is_cleared(bench, page):
+    joined = member("laptop", "north")
+    bench.hear(joined, incoming(result("rov1")), incoming(result("rov2", topside="stern")))
+    page.take()
+    assert {key: row["group"] for key, row in page.rows.items()} == {
+        "rov1/laptop": "north",
+        "rov2/stern": None,
+    }
+    bench.hear(joined._replace(payload=b""))
+    assert [row["group"] for row in page.take()["vehicles"]] == [None]
 
 
 def test_the_first_live_result_after_a_retained_one_sends_the_whole_row(bench, page):

@@ -47,6 +47,7 @@ def vehicle_view(row: Row) -> VehicleView:
         state_for_at_least=not row.since_exact,
         online=_online(row.status),
         topside_online=_online(row.topside_status),
+        group=row.group,
         recording=row.recording,
         last_event=event
         and LastEvent(kind=event.kind, step_ms=event.step_ms, age_s=_age(row.event_age_s) or 0.0),

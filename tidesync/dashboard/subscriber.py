@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _TICK_S = 0.2
+_KINDS = (*KINDS, topics.EVENT, topics.TOPSIDE_MEMBER)
 _GATHER_S = 0.1
 """A result each second of a thousand vehicles is read in ten rounds: half the cost of one read each."""
 Answer = Future[SessionState]
@@ -108,7 +109,10 @@ class Subscriber:
     def connected(self) -> None:
         """Subscribe, at QoS 0 as `tidesync.client.Client` does; repeat the requests that are still open."""
         self.connection.subscribe(
-            [(topics.subscription(self._root, kind), 0) for kind in (*KINDS, topics.EVENT)]
+            [
+                (topics.subscription(self._root, kind), 0)
+                for kind in (*KINDS, topics.EVENT, topics.TOPSIDE_MEMBER)
+            ]
         )
         for request in self._requests.values():
             request.repeat_now()

@@ -80,6 +80,7 @@ class VehicleView(View):
     state_for_at_least: bool = Field(description="`last_state` was there already when the dashboard started")
     online: bool | None = Field(description="The vehicle's own status, a hint; null if it has reported none")
     topside_online: bool | None
+    group: str | None = Field(None, description="Of topsides that share vehicles; null: it shares none")
     recording: tuple[str, ...] = Field(description="Sessions that record it")
     last_event: LastEvent | None
     simulated: bool | None

@@ -8,10 +8,11 @@ from tidesync.fleet.history import share_of
 from tidesync.fleet.vehicle import Results
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Sequence, ValuesView
+    from collections.abc import ItemsView, Iterator, Sequence, ValuesView
 
     from runtime.clock import Reading
     from schemas.messages import OffsetResult
+    from tidesync.fleet.vehicle import VehicleInfo
 
 
 class Measured:
@@ -35,6 +36,27 @@ class Measured:
         """All of them."""
         return self._results.items()
 
+    def changes(
+        self, vehicles: dict[str, VehicleInfo], after: int, *, any_row: bool
+    ) -> Iterator[tuple[str, str | None, Results | None]]:
+        """The rows that have changed since version `after`; with the results where only its numbers have.
+
+        Also `vehicles` has the one heard last at its end. `any_row`: others than the last may have changed.
+        """
+        for vehicle, info in reversed(vehicles.items()):
+            if info.version > after:
+                for topside in self.topsides.get(vehicle, (None,)):
+                    yield vehicle, topside, None
+            elif not any_row:
+                break
+        for (vehicle, topside), known in reversed(self._results.items()):
+            if known.version > after:
+                seen = vehicles.get(vehicle)
+                if seen is None or seen.version <= after:
+                    yield vehicle, topside, None if known.row_version > after else known
+            elif not any_row:
+                break
+
     def values(self) -> ValuesView[Results]:
         """All of them, without their names."""
         return self._results.values()
@@ -43,13 +65,10 @@ class Measured:
         """By each topside that measures it."""
         return [self._results[vehicle, topside] for topside in self.topsides.get(vehicle, ())]
 
-    def heard(self, result: OffsetResult) -> Results | None:
-        """What is known of the vehicle of `result`, which from now on is the one heard last."""
+    def heard(self, result: OffsetResult) -> None:
+        """From now on that one is the last."""
         key = (result.vehicle, result.topside)
-        known = self._results.pop(key, None)
-        if known is not None:
-            self._results[key] = known
-        return known
+        self._results[key] = self._results.pop(key)
 
     def make_room(self) -> str | None:
         """Drop the one quiet for longest if there is no room for another; returns its vehicle."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas import topics
 from schemas.messages import Event, Info, OffsetResult, SessionState
-from tidesync.figures import span
+from schemas.presence import Member
 from tidesync.fleet.measured import Measured
 from tidesync.fleet.sessions import SessionEntry, Sessions
 from tidesync.fleet.unshown import Unshown
-from tidesync.fleet.vehicle import FRESH_S, Row, VehicleInfo, since_s
+from tidesync.fleet.vehicle import FRESH_S, Row, VehicleInfo, event_text, since_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,8 +38,6 @@ KINDS: tuple[TopicKind, ...] = (
     topics.SESSION_STATE,
 )
 """The retained topics of a fleet."""
-_LONG_S = 60.0
-"""From here on a step is also given in minutes, hours, days or years."""
 Taken = Literal["new", "repeated", "mismatched"]
 """A letter whose names are not its topic's is mismatched: it changes nothing."""
 
@@ -50,8 +48,10 @@ class Fleet:
     def __init__(self, fresh_s: float = FRESH_S, *, most: int = MOST_NAMES, histories: bool = False) -> None:
         self.version = 0
         self.removals = 0
+        self._rows_version = 0  # when rows changed last without a letter of theirs
         self.topsides: dict[str, str] = {}
         """Their statuses."""
+        self._groups: dict[str, str] = {}  # of topsides that share vehicles
         self._fresh_s = fresh_s
         self._most = most
         self._measured = Measured(most, histories=histories)
@@ -84,6 +84,8 @@ class Fleet:
             case Info() as info:
                 known = self._vehicle(info.vehicle)
                 new, known.info = known.info != info, info
+            case Member() as member:
+                new = self._group(member.topside, member.group)
             case SessionState() as state:
                 new = self._session(state, received, retained=retained)
             case str() as status if topic.kind is topics.STATUS:
@@ -97,6 +99,8 @@ class Fleet:
         dropped: object = None
         if topic.kind is topics.OFFSET:
             dropped = self._measured.drop(topic.vehicle or "", topic.topside or "")
+        elif topic.kind is topics.TOPSIDE_MEMBER:
+            self._group(topic.topside or "", None)
         elif topic.kind is topics.SESSION_STATE:
             dropped = self._sessions.forget(topic.session or "")
         elif topic.kind in {topics.STATUS, topics.INFO}:
@@ -120,16 +124,7 @@ class Fleet:
 
     def changes(self, after: int = 0) -> Iterator[tuple[str, str | None, Results | None]]:
         """The rows that have changed since version `after`; with the results where only its numbers have."""
-        vehicles = self._vehicles
-        for (vehicle, topside), known in self._measured.items():
-            info = vehicles.get(vehicle)
-            if known.row_version > after or (info and info.version > after):
-                yield vehicle, topside, None
-            elif known.version > after:
-                yield vehicle, topside, known
-        for vehicle, info in vehicles.items():
-            if info.version > after and vehicle not in self._measured:
-                yield vehicle, None, None
+        return self._measured.changes(self._vehicles, after, any_row=self._rows_version > after)
 
     def row(self, vehicle: str, topside: str | None, now: Reading) -> Row:
         """A vehicle that is known, as `topside` measures it at `now`."""
@@ -144,6 +139,7 @@ class Fleet:
             event=info.event,
             event_age_s=since_s(info.event_raw_ns, now) if info.event else None,
             topside_status=self.topsides.get(topside or ""),
+            group=self._groups.get(topside or ""),
             recording=self._sessions.recording(vehicle),
             **known,
         )
@@ -183,12 +179,13 @@ class Fleet:
     # Inside
 
     def _result(self, result: OffsetResult, received: Reading, *, retained: bool) -> bool:
-        known = self._measured.heard(result)
+        known = self._measured.get(result.vehicle, result.topside)
         if known is None:
             self._first_result(result, received, retained=retained)
             return True
         new = result.__dict__ != known.result.__dict__
         if known.take(result, received, self.version + 1, retained=retained):
+            self._measured.heard(result)
             self._changed()
         return new
 
@@ -212,14 +209,14 @@ class Fleet:
         """The vehicle's event that was heard before its first result belongs to its history too."""
         info = self._vehicles.get(vehicle)
         if known.history and info and info.event:
-            known.history.incident(info.event.kind, _sentence(info.event), info.event_raw_ns / 1e9)
+            known.history.incident(info.event.kind, event_text(info.event), info.event_raw_ns / 1e9)
 
     def _event(self, event: Event, received: Reading) -> bool:
         known = self._vehicle(event.vehicle)
         if known.event == event:
             return False
         known.event, known.event_raw_ns = event, received.raw_ns
-        self._incident(event.vehicle, event.kind, _sentence(event), received)
+        self._incident(event.vehicle, event.kind, event_text(event), received)
         return True
 
     def _status(self, vehicle: str, status: str, received: Reading) -> bool:
@@ -236,17 +233,30 @@ class Fleet:
         while len(self.topsides) >= self._most:
             del self.topsides[next(iter(self.topsides))]
         self.topsides[topside] = status
-        version = self._changed()
+        self._topside_changed(topside)
+        return before != status
+
+    def _group(self, topside: str, group: str | None) -> bool:
+        before = self._groups.pop(topside, None)
+        if group is not None:
+            while len(self._groups) >= self._most:
+                del self._groups[next(iter(self._groups))]
+            self._groups[topside] = group
+        if before != group:
+            self._topside_changed(topside)
+        return before != group
+
+    def _topside_changed(self, topside: str) -> None:
+        version = self._rows_version = self._changed()
         for (_, name), known in self._measured.items():
             if name == topside:
                 known.version = known.row_version = version
-        return before != status
 
     def _session(self, state: SessionState, received: Reading, *, retained: bool) -> bool:
         before, recorded = self._sessions.get(state.session), self._sessions.recorded()
         self._removed(self._sessions.take(state, received, self._changed(), retained=retained))
         if self._sessions.recorded() != recorded:  # so have the rows of vehicles
-            version = self._changed()
+            version = self._rows_version = self._changed()
             for known in self._measured.values():
                 known.version = known.row_version = version
             for info in self._vehicles.values():
@@ -279,15 +289,6 @@ class Fleet:
     def _changed(self) -> int:
         self.version += 1
         return self.version
-
-
-def _sentence(event: Event) -> str:
-    return f"{'clock stepped' if event.kind == 'step' else 'suspended'} {_by(event.step_ms / 1e3)}"
-
-
-def _by(seconds: float) -> str:
-    exact = f"{seconds:+,.3f} s"
-    return exact if abs(seconds) < _LONG_S else f"{'+' if seconds > 0 else '-'}{span(abs(seconds))} ({exact})"
 
 
 def _mismatched(letter: Letter) -> bool:

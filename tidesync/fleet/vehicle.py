@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.clock_daemons import discipline_text
 from schemas.instants import ns_from_utc
+from tidesync.figures import span
 from tidesync.fleet.duplicates import Alternation, doubted
 from tidesync.fleet.history import ResultHistory
 
@@ -21,6 +22,8 @@ FRESH_S = 3.0
 """The age up to which a result is fresh, at least: a topside publishes every second unless set otherwise."""
 _LATE = 1.5
 """A result that comes later than this many of its topside's intervals is missing."""
+_LONG_S = 60.0
+"""From here on a step is also given in minutes, hours, days or years."""
 CONDITION = "holds unless the vehicle's clock was set or slewed since its last answer"
 """What a `conditional` result assumes, in one sentence for every surface."""
 
@@ -159,6 +162,8 @@ class Row:
     event: Event | None = None
     event_age_s: float | None = None
     topside_status: str | None = None
+    group: str | None = None
+    """The topside's, where it shares vehicles with others."""
     recording: tuple[str, ...] = ()
     """The sessions that record it."""
 
@@ -207,3 +212,13 @@ def discipline_of(info: Info) -> str:
 def since_s(at_raw_ns: int | None, now: Reading) -> float | None:
     """Seconds from an instant of the RAW clock to `now`."""
     return None if at_raw_ns is None else (now.raw_ns - at_raw_ns) / 1e9
+
+
+def event_text(event: Event) -> str:
+    """A clock step or a suspend, for people."""
+    return f"{'clock stepped' if event.kind == 'step' else 'suspended'} {_by(event.step_ms / 1e3)}"
+
+
+def _by(seconds: float) -> str:
+    exact = f"{seconds:+,.3f} s"
+    return exact if abs(seconds) < _LONG_S else f"{'+' if seconds > 0 else '-'}{span(abs(seconds))} ({exact})"

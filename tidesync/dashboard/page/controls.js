@@ -1,4 +1,4 @@
-// What to show of a large fleet: a name, a state, a topside; and in which order.
+// What to show of a large fleet: a name, a state, a topside, a group of topsides; and in which order.
 
 import { element, mark, setText, show } from "./dom.js";
 import { count } from "./format.js";
@@ -11,7 +11,7 @@ const WORST_FIRST = ["unsynced", "stale", "none", "unmeasured", "holdover", "acq
 export class Controls {
   constructor(fleet, choice, changed) {
     this.fleet = fleet;
-    this.choice = choice ?? { text: "", state: null, topside: null, order: null };
+    this.choice = choice ?? { text: "", state: null, topside: null, group: null, order: null };
     this.changes = 0;
     this.changed = changed;
     this.search = element("input", {
@@ -23,7 +23,7 @@ export class Controls {
       value: this.choice.text,
       oninput: () => this.set({ text: this.search.value }),
     });
-    this.topside = element("select", { id: "by", onchange: () => this.set({ topside: this.topside.value || null }) });
+    this.choosers = ["topside", "group"].map((field) => new Chooser(field, this.choice, (values) => this.set(values)));
     this.order = element(
       "select",
       { id: "order", onchange: () => this.set({ order: this.order.value }) },
@@ -33,17 +33,15 @@ export class Controls {
     this.states = element("div", { class: "states", role: "group", "aria-label": "State" });
     this.buttons = new Map();
     this.count = element("p", { class: "count", role: "status" });
-    this.byField = element("div", { class: "field" }, element("label", { for: "by" }, "Topside"), this.topside);
     this.node = element(
       "div",
       { class: "controls", role: "search" },
       element("div", { class: "field find" }, element("label", { for: "find" }, "Find"), this.search),
-      this.byField,
+      ...this.choosers.map((chooser) => chooser.node),
       element("div", { class: "field" }, element("label", { for: "order" }, "Order"), this.order),
       this.states,
       this.count,
     );
-    this.known = "";
   }
 
   set(values) {
@@ -56,7 +54,7 @@ export class Controls {
   draw() {
     const { rows } = this.fleet.survey;
     const { choice } = this;
-    const chosen = choice.text !== "" || choice.state !== null || choice.topside !== null;
+    const chosen = choice.text !== "" || [choice.state, choice.topside, choice.group].some((one) => one !== null);
     show(this.node, rows.length > SEVERAL || chosen);
     const order = choice.order ?? (rows.length > SEVERAL ? "worst" : "name");
     if (choice.ordered !== order) {
@@ -64,18 +62,8 @@ export class Controls {
       this.changes += 1;
     }
     if (this.order.value !== order) this.order.value = order;
-    this.drawTopsides(rows);
+    for (const chooser of this.choosers) chooser.draw(rows);
     this.drawStates();
-  }
-
-  drawTopsides(rows) {
-    const names = [...new Set(rows.map((row) => row.topside).filter((name) => name !== null))].sort();
-    show(this.byField, names.length > 1 || this.choice.topside !== null);
-    if (names.join() === this.known) return;
-    this.known = names.join();
-    const options = names.map((name) => element("option", { value: name }, name));
-    this.topside.replaceChildren(element("option", { value: "" }, "all"), ...options);
-    this.topside.value = this.choice.topside ?? "";
   }
 
   // A button for each state that is there; of one that is chosen also if it is there no more.
@@ -120,5 +108,26 @@ export class Controls {
     const less = left < all;
     mark(this.count, "none", left === 0 && all > 0);
     setText(this.count, !less ? "" : left === 0 ? "No vehicle is like that." : `${count(left)} of ${count(all)} rows`);
+  }
+}
+
+// One value of a field of rows, or all; there only where rows have several.
+class Chooser {
+  constructor(field, choice, set) {
+    this.field = field;
+    this.choice = choice;
+    this.select = element("select", { id: `by-${field}`, onchange: () => set({ [field]: this.select.value || null }) });
+    this.node = element("div", { class: "field" }, element("label", { for: `by-${field}` }, field === "topside" ? "Topside" : "Group"), this.select);
+    this.known = "";
+  }
+
+  draw(rows) {
+    const values = [...new Set(rows.map((row) => row[this.field] ?? null).filter((value) => value !== null))].sort();
+    show(this.node, values.length > 1 || this.choice[this.field] !== null);
+    if (values.join() === this.known) return;
+    this.known = values.join();
+    const options = values.map((value) => element("option", { value }, value));
+    this.select.replaceChildren(element("option", { value: "" }, "all"), ...options);
+    this.select.value = this.choice[this.field] ?? "";
   }
 }

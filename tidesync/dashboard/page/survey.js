@@ -103,6 +103,7 @@ export function chosen(rows, choice) {
     (row) =>
       (choice.state === null || (row.shown === choice.state && !row.replaced)) &&
       (choice.topside === null || row.topside === choice.topside) &&
+      (choice.group === null || row.group === choice.group) &&
       (text === "" || row.vehicle.includes(text) || (row.topside ?? "").includes(text)),
   );
   return choice.ordered === "name" ? left : left.sort((one, other) => one.rank - other.rank || one.place - other.place);

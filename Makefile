@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-archive bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-archive bench-recorder bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -77,11 +77,15 @@ bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK
 bench-correction: .venv/.dev ## `tidesync correct` on tables of 0.5 and 1 GB beside pandas and polars (10 min); into docs/lab/
 	$(BIN)/python -m bench.correction --markdown docs/lab/bench-correction.md --json bench/results/bench-correction.json $(ARGS)
 
-bench-messages: .venv/.dev ## `tidesync correct` on MCAP files beside a copy by the mcap library (5 min); into docs/lab/
+bench-messages: .venv/.dev ## `tidesync correct` on a file of each format beside a plain pass over it (15 min); into docs/lab/
 	$(BIN)/python -m bench.messages --markdown docs/lab/bench-messages.md --json bench/results/bench-messages.json $(ARGS)
 
 bench-archive: .venv/.dev ## `tidesync correct` of a session and an archive with two processes beside one (5 min); into docs/lab/
 	$(BIN)/python -m bench.archive --markdown docs/lab/bench-archive.md --json bench/results/bench-archive.json $(ARGS)
+
+bench-recorder: .venv/.dev ## What recording 50 and 1000 vehicles costs (10 min; QUICK=1: 3 min); into docs/lab/
+	$(BIN)/python -m bench.recorder $(if $(QUICK),--quick) \
+		--markdown docs/lab/bench-recorder.md --json bench/results/bench-recorder.json $(ARGS)
 
 bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/lab/
 	$(BIN)/python -m bench.footprint --markdown docs/lab/bench-footprint.md --json bench/results/bench-footprint.json $(ARGS)

@@ -198,6 +198,8 @@ class SessionState(Message):
     """Its name: `recorder/{recorder}/status` says whether it is there. Null: not known."""
     started_at: UtcInstant | None = None
     """When it was started, by the recorder's clock. Null: not known."""
+    closing: bool = False
+    """Of a stopped session: whether exchanges are still awaited, or its track is being computed."""
 
 
 State = Literal["acquiring", "locked", "holdover", "stale", "unsynced"]

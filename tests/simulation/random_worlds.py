@@ -14,6 +14,7 @@ from tests.simulation.simulated_machines import MS, BaseClock, Http, Link, Machi
 from tests.simulation.world_clocks import WorldClock, draw_life
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.recorder.agent import RecorderAgent
+from tidesync.sessions.recorder.background import at_once
 from tidesync.sessions.recorder.settings import RecorderSettings
 from topside_agent.settings import TopsideSettings
 
@@ -220,7 +221,8 @@ class World(Simulation):
             RecorderSettings(root=self.root),
             self.clock,
             connect=partial(self._connect_recorder, machine),
-            background=lambda work, _name: work(),
+            background=at_once,
+            disk=at_once,
         )
         self.recorder.machine = machine
         self.recorder.start()

@@ -14,6 +14,7 @@ from tests.simulation.simulated import ROOT, Simulation, jitter
 from tests.simulation.simulated_machines import Link, Machine, S, VehicleClock
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.recorder.agent import RecorderAgent
+from tidesync.sessions.recorder.background import at_once
 from tidesync.sessions.recorder.settings import RecorderSettings
 
 FAULTS = {
@@ -48,6 +49,7 @@ class Recorded:
             self._clock,
             connect=self._connect,
             background=self._in_background,
+            disk=at_once,
         )
         self.agent.start()
 

@@ -95,7 +95,7 @@ def test_what_the_new_folder_lacks_is_asked_for_and_the_metadata_counts_what_is_
     assert session.asked(session.update(8)) == [(0, 19)]
     session.recorder.take_batch(FIRST, 2, at(8.5))
     session.recorder.take_batch(LATER[10:], 3, at(10))
-    session.update(10)
+    session.update(40)
     assert sorted(session.recorded(), key=lambda one: one.seq) == FIRST + LATER
     assert session.counts() == (40, 0)
 

@@ -56,7 +56,7 @@ def test_a_command_goes_to_the_machine_that_has_the_pieces():
     connection = FakeConnection()
     command = ClockResendCommand(request_id="r", instance_id="i1", from_number=3, to_number=7)
     for owner in (("vehicle", "rov1"), ("topside", "laptop")):
-        Outbox(connection, "tidesync").command(owner, command)
+        Outbox(connection, "tidesync").commands([(owner, command)])
     topics = [one.topic for one in connection.published]
     assert topics == ["tidesync/v1/vehicle/rov1/command", "tidesync/v1/topside/laptop/command"]
     assert json.loads(connection.published[0].payload) == {

@@ -240,10 +240,11 @@ def test_an_index_is_written_neither_often_nor_while_lines_wait(tmp_path, monkey
     session.take_batch(SOME[:19], 0, at(8))
     session.update(at(8))
     assert not session.store.folder.index_path.exists()
-    session.store.problem = "the disk is away"
+    session.store._writer.problem = "the disk is away"
     session.take_batch(SOME[19:], 0, at(9))
-    assert not session.store.index_due(len(SOME))
+    assert not session.store.index_due(len(SOME), at(9))
     session.update(at(9))
+    session.update(at(9.5))
     written_ns = session.store.folder.index_path.stat().st_mtime_ns
     session.take_batch([exchange(99, 10)], 0, at(10))
     session.update(at(10))

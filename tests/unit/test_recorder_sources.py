@@ -33,7 +33,7 @@ def test_two_processes_that_alternate_miss_nothing_wherever_their_counts_stand()
         listener.hear("b", *range(4 * second + 7000, 4 * second + 7004), at_s=second + 0.3, batch=second)
         assert listener.requests(second + 0.6) == []
     assert listener.missing == {"a": 0, "b": 0}
-    assert (listener.watches.missing("rov1"), listener.watches.waiting, listener.lost) == (0, False, [])
+    assert (listener.watches.missing["rov1"], listener.watches.waiting, listener.lost) == (0, False, [])
 
 
 def test_what_either_of_them_loses_is_asked_of_that_one_alone():

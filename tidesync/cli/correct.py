@@ -28,9 +28,10 @@ from tidesync.sessions.correction.prepared import prepare
 from tidesync.sessions.errors import SessionError, UnknownVehicleError
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.for_cockpit.session import check_target, write_session
+from tidesync.sessions.frames import parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tidesync.sessions.archive.many import ArchiveResults
     from tidesync.sessions.archive.workers import Progress as WorkProgress
@@ -140,7 +141,7 @@ def _correct_session(
     with Progress("Correcting") as progress:
         try:
             if cluster:
-                cluster.check_paths([SessionFolder(sessions[0]).exchanges_path, *request.options.files])
+                cluster.check_paths([*_journal(sessions[0]), *request.options.files])
             results = correct_session(sessions[0], request, cluster or _Locally(jobs), progress)
         except UnknownVehicleError as error:
             raise SettingsError(str(error)) from error
@@ -151,12 +152,17 @@ def _correct_session(
     return results
 
 
+def _journal(session: Path) -> Iterator[Path]:
+    """The files of its exchanges."""
+    return (path for path in parts_of(SessionFolder(session).exchanges_path) if path.is_file())
+
+
 def _correct_archive(
     sessions: Sequence[Path], request: Request, cluster: DaskCluster | None, jobs: int | None
 ) -> ArchiveResults:
     found = sessions_in(sessions)
     if cluster:
-        cluster.check_paths(SessionFolder(each).exchanges_path for each in found.sessions)
+        cluster.check_paths(path for each in found.sessions for path in _journal(each))
     most = min(jobs or usable_cores(), len(found.sessions))
     workers = cluster or (Processes(most) if most > 1 else InTurn())
     with Progress("Correcting") as progress:

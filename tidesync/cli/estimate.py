@@ -12,19 +12,21 @@ import click
 
 from runtime.files import replacing
 from schemas.instants import iso_from_ns
+from schemas.metadata import EXCHANGES_NAME
 from schemas.names import vehicle_name
 from tidesync.cli.choice_options import choice_options
 from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.sessions.errors import UnknownVehicleError
 from tidesync.sessions.folder import writing_table
+from tidesync.sessions.frames import SUFFIX, open_lines, parts_of
 from tidesync.sessions.isolation import StreamFaults, each_made
-from tidesync.sessions.journal import LineCounts, Stream
+from tidesync.sessions.journal import LineCounts, Stream, journal_lines, lines_in
 from tidesync.sessions.processes import Choice, chosen
 from tidesync.sessions.streams import Streams, read_streams
 from topside_agent.estimator import Estimate, EstimatorSettings, Segment, Track, online, smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tidesync.sessions.folder import AddRows
 
@@ -81,11 +83,12 @@ def command(
 ) -> None:
     """Compute offset and drift again from recorded exchanges.
 
-    FILE is a session's exchanges.jsonl, one exchange a line; - reads standard input.
+    FILE is a session's exchanges.jsonl, one exchange a line; - reads standard input. Where there is an
+    exchanges.jsonl.zst beside it, either stands for both.
     """
     wanted = named("--vehicle", vehicle_name, vehicle) if vehicle is not None else None
     counts, failed = LineCounts(), StreamFaults()
-    with click.open_file(file, "rb") as lines:
+    with _opened(file) as lines:
         streams = read_streams(lines, counts, lambda exchange: wanted in {None, exchange.vehicle})
     for fault in counts.faults:
         click.echo(fault, err=True)
@@ -112,6 +115,19 @@ def command(
         click.echo(f"{counts.malformed} malformed lines were skipped", err=True)
     if failed:
         raise NotSoError("; ".join(failed.complaints()))
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[Iterable[bytes]]:
+    path = Path(file)
+    if file != "-" and path.name in {part.name for part in parts_of(Path(EXCHANGES_NAME))}:
+        yield journal_lines(path.with_name(EXCHANGES_NAME))
+    elif path.suffix == SUFFIX:
+        with open_lines(path) as stream:
+            yield lines_in(stream)
+    else:
+        with click.open_file(file, "rb") as stream:
+            yield stream
 
 
 def _chosen(streams: Streams, choice: Choice) -> Streams:

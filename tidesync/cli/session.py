@@ -100,7 +100,10 @@ def _unknown_vehicles(settings: ConnectionSettings, asked: StartCommand) -> list
 @click.option("--timeout", default=90.0, show_default=True, type=_TIMEOUT, help="Seconds to wait.")
 @_common
 def stop(settings: ConnectionSettings, *, name: str | None, timeout: float, as_json: bool) -> int:
-    """Stop recording session NAME, or the only one that is being recorded; its track is written first."""
+    """Stop recording session NAME, or the only one that is being recorded.
+
+    What takes longer than three seconds, as the tracks of many vehicles, is finished in the background.
+    """
     name = named("NAME", session_name, name) if name else _only_one(settings)
     state = ask(settings, name, StopCommand(request_id=new_request_id()), timeout)
     _print_answer(state, as_json=as_json)
@@ -196,5 +199,7 @@ def _print_answer(state: SessionState, *, as_json: bool) -> None:
             f"{state.state} session {state.session} ({_sensors(state)}):"
             f" {state.exchanges} exchanges, in {state.path} below the recorder's root"
         )
+        if state.closing:
+            click.echo("its last exchanges and its track are still being written", err=True)
         if state.alarm:
             click.echo(f"warning: {state.alarm}", err=True)

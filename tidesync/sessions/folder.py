@@ -17,8 +17,17 @@ from tidesync.sessions import document
 from tidesync.sessions.bridged import bridged
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
+from tidesync.sessions.frames import parts_of
 from tidesync.sessions.isolation import StreamFaults, Tracks, each_made
-from tidesync.sessions.journal import Journal, LineCounts, Stream, decode_event, lines_in, read_journal
+from tidesync.sessions.journal import (
+    Journal,
+    LineCounts,
+    Stream,
+    decode_event,
+    journal_lines,
+    lines_in,
+    read_journal,
+)
 from tidesync.sessions.one_machine import joined
 from tidesync.sessions.processes import Choice, chosen
 from tidesync.sessions.streams import Streams, read_streams
@@ -93,7 +102,7 @@ class SessionFolder:
 
     @property
     def exchanges_path(self) -> Path:
-        """Every exchange, a line each, append-only: the source of truth."""
+        """Every exchange, a line each, append-only: the source of truth; `frames.parts_of` has its files."""
         return self.time_sync_path / EXCHANGES
 
     @property
@@ -103,7 +112,7 @@ class SessionFolder:
 
     @property
     def clock_path(self) -> Path:
-        """The clock history of each machine; a piece a line, append-only."""
+        """The clock history of each machine; a piece a line, append-only; it may have two files as well."""
         return self.time_sync_path / CLOCK
 
     @property
@@ -123,13 +132,13 @@ class SessionFolder:
 
     @property
     def index_path(self) -> Path:
-        """The recorder's index of `indexed_paths`, a cache; there only until the session has stopped."""
+        """The recorder's index of `growing_paths`, a cache; there only until the session has stopped."""
         return self.time_sync_path / INDEX
 
     @property
-    def indexed_paths(self) -> tuple[Path, Path]:
-        """The journals that grow with a session's length."""
-        return self.exchanges_path, self.clock_path
+    def growing_paths(self) -> tuple[Path, ...]:
+        """The files that grow with a session's length: of exchanges and of clocks, plain and compressed."""
+        return (*parts_of(self.exchanges_path), *parts_of(self.clock_path))
 
     @property
     def recording_path(self) -> Path:
@@ -139,8 +148,7 @@ class SessionFolder:
     def read_exchanges(self) -> Journal | None:
         """Every exchange recorded, in the order of the file, and which lines are malformed; all in memory."""
         try:
-            with self.exchanges_path.open("rb") as stream:
-                return read_journal(lines_in(stream))
+            return read_journal(journal_lines(self.exchanges_path))
         except FileNotFoundError:
             return None
 
@@ -148,8 +156,7 @@ class SessionFolder:
         """Every exchange recorded that is `wanted`, by stream, and which lines are malformed."""
         counts = LineCounts()
         try:
-            with self.exchanges_path.open("rb") as stream:
-                return ReadStreams(read_streams(lines_in(stream), counts, wanted), counts)
+            return ReadStreams(read_streams(journal_lines(self.exchanges_path), counts, wanted), counts)
         except FileNotFoundError:
             return None
 
@@ -170,8 +177,7 @@ class SessionFolder:
     def read_clock(self) -> ClockJournal | None:
         """The clock histories, and which lines are malformed."""
         try:
-            with self.clock_path.open("rb") as stream:
-                return read_clock_journal(lines_in(stream))
+            return read_clock_journal(journal_lines(self.clock_path))
         except FileNotFoundError:
             return None
 

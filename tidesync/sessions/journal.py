@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -10,10 +13,12 @@ from pydantic import ValidationError
 from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message
 from schemas.events import LINE, EventLine
 from schemas.exchange import Exchange, fault_of
+from tidesync.sessions.frames import open_lines, parts_of
 from topside_agent.estimator import Exchanges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 Stream = tuple[str, str]
 """(vehicle, topside): whose exchanges make one track."""
@@ -97,6 +102,17 @@ def lines_in(stream: BinaryIO) -> Iterator[bytes]:
         while len(rest) == _LONGEST and not rest.endswith(b"\n"):
             rest = stream.readline(_LONGEST)
         yield line
+
+
+def journal_lines(journal: Path, starts: Sequence[int] = (0, 0)) -> Iterator[bytes]:
+    """The lines of its plain and its compressed file, from these bytes on; FileNotFoundError without both."""
+    found = False
+    for part, start in zip(parts_of(journal), starts, strict=True):
+        with suppress(FileNotFoundError), open_lines(part, start) as stream:
+            found = True
+            yield from lines_in(stream)
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(journal))
 
 
 def source_of(exchange: Exchange) -> Source:

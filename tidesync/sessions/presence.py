@@ -59,6 +59,6 @@ class RecorderPresence:
 
 
 def offline_recorder(state: SessionState, online: Mapping[str, bool]) -> str | None:
-    """The name of the recorder that is to record a session and is offline."""
-    lasting = state.state in {"recording", "failed"} and state.recorder is not None
+    """The name of the recorder that is to record a session, or to finish it, and is offline."""
+    lasting = (state.state in {"recording", "failed"} or state.closing) and state.recorder is not None
     return state.recorder if lasting and online.get(state.recorder or "") is False else None

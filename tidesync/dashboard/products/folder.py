@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from schemas.metadata import EXCHANGES_NAME, FILE_NAME, FOLDER_NAME
 from schemas.names import InvalidNameError, mission_name
 from tidesync.sessions.correction.walk import crate_of
+from tidesync.sessions.frames import exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ def session_folder(root: Path, state: SessionState) -> ProductFolder | None:
         linked = any(part.is_symlink() for part in (folder / FOLDER_NAME, folder / FOLDER_NAME / MADE))
     except (InvalidNameError, OSError, RuntimeError, ValueError):
         return None
-    recorded = (folder / FILE_NAME).is_file() or (folder / FOLDER_NAME / EXCHANGES_NAME).is_file()
+    recorded = (folder / FILE_NAME).is_file() or exists(folder / FOLDER_NAME / EXCHANGES_NAME)
     return ProductFolder(folder) if inside and recorded and not linked and not crate_of(folder) else None
 
 

@@ -44,6 +44,8 @@ def _products(session: Session, here: Here) -> tuple[ProductFolder, ProductJobs]
         raise NotDoneError(404, "not_found", f"the folder of session {session!r}: {where}")
     if entry.state.state != "stopped":
         raise NotDoneError(409, "refused", f"session {session!r} is not stopped")
+    if entry.state.closing:
+        raise NotDoneError(409, "refused", f"session {session!r} is still being written")
     return folder, jobs
 
 

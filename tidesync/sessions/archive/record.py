@@ -39,7 +39,7 @@ _KEPT = ("action", "why", "reason", "format", "columns", "document", "of_what", 
 
 def basis_of(folder: SessionFolder, options: Options) -> str:
     """What all corrections of a session rest on, the libraries too; UnusableFileError."""
-    paths = folder.exchanges_path, folder.clock_path, folder.events_path, folder.metadata_path
+    paths = *folder.growing_paths, folder.events_path, folder.metadata_path
     try:
         digests = [digest_of(path) for path in paths]
     except OSError as error:

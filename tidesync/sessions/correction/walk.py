@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from schemas.metadata import EXCHANGES_NAME, FILE_NAME, FOLDER_NAME
+from tidesync.sessions.frames import exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ def files_below(folder: Path) -> Iterator[Entry]:
 
 def is_session(folder: Path) -> bool:
     """Whether a folder has what was measured in a session, or a session's metadata."""
-    return (folder / FOLDER_NAME / EXCHANGES_NAME).is_file() or (folder / FILE_NAME).is_file()
+    return exists(folder / FOLDER_NAME / EXCHANGES_NAME) or (folder / FILE_NAME).is_file()
 
 
 def apart(folder: Path) -> tuple[str, str] | None:

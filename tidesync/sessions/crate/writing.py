@@ -35,6 +35,7 @@ from tidesync.sessions.folder import (
     TIME_SYNC,
 )
 from tidesync.sessions.folder import METADATA as METADATA_NAME
+from tidesync.sessions.frames import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +46,12 @@ if TYPE_CHECKING:
 
 _OWN = frozenset(f"{TIME_SYNC}/{name}" for name in (CORRECTED_FILES, CORRECTIONS, INDEX, OFFSETS, RECORDING))
 """Files that are no raw data: made again, stated in the metadata, or there for the recorder alone."""
-_MEASURED = frozenset({METADATA_NAME, *(f"{TIME_SYNC}/{name}" for name in (EXCHANGES, EVENTS, CLOCK))})
+_MEASURED = frozenset(
+    {
+        METADATA_NAME,
+        *(f"{TIME_SYNC}/{name}" for name in (EXCHANGES, EXCHANGES + SUFFIX, EVENTS, CLOCK, CLOCK + SUFFIX)),
+    }
+)
 """What corrections are computed from."""
 _ELSEWHERE = "elsewhere"
 """The crate's folder of tables that are not in the session's."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent, agent_counts
@@ -21,11 +19,12 @@ from schemas import messages, topics
 from schemas.instants import utc_from_ns
 from tidesync.sessions.errors import RefusedError
 from tidesync.sessions.recorder import command_rules
+from tidesync.sessions.recorder.background import Background, DiskThread, in_thread
 from tidesync.sessions.recorder.closing import close
 from tidesync.sessions.recorder.metrics import RecorderCounts
 from tidesync.sessions.recorder.outbox import ClockDirectory, Outbox, TopsideDirectory, status_of
 from tidesync.sessions.recorder.recording import Recording
-from tidesync.sessions.recorder.resumer import Background, Resumer
+from tidesync.sessions.recorder.resumer import Resumer
 from tidesync.sessions.recorder.sessions import Sessions, claim_root
 
 if TYPE_CHECKING:
@@ -47,15 +46,11 @@ _DISK_LIMIT_S = 60.0
 """Files are written in the network thread, and a memory card can hold a write back for half a minute."""
 
 
-def in_thread(work: Callable[[], None], name: str) -> None:
-    """Run `work` in a thread of its own."""
-    threading.Thread(target=work, name=name, daemon=True).start()
-
-
 class RecorderAgent(MqttAgent):
     """Records every session that is started, and resumes those that it was killed in.
 
-    `connect` makes the connection, `background` runs what takes long; a simulation brings its own.
+    `connect` makes the connection, `background` runs what takes long, `disk` writes (None: a thread for that
+    alone); a simulation brings its own.
     """
 
     def __init__(
@@ -65,6 +60,7 @@ class RecorderAgent(MqttAgent):
         *,
         connect: Connect = Connection,
         background: Background = in_thread,
+        disk: Background | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -73,7 +69,8 @@ class RecorderAgent(MqttAgent):
         self._peer_log = PeerLog(_log, _LINES_PER_MINUTE)
         self._topsides = TopsideDirectory()
         self._clocks = ClockDirectory()
-        self._sessions = Sessions(settings)
+        self._own_disk = None if disk else DiskThread()
+        self._sessions = Sessions(settings, disk or self._own_disk or in_thread)
         self._claim: int | None = None
         self._background = background
         name, will = f"tidesync-recorder-{settings.name}", self._status("offline")
@@ -95,6 +92,8 @@ class RecorderAgent(MqttAgent):
         """Write what there is, publish that nobody records, and end; the next start resumes the sessions."""
         self._connection.post(self._suspend)
         self._connection.stop([self._status("offline")])
+        if self._own_disk:
+            self._own_disk.stop()
         claim, self._claim = self._claim, None
         if claim is not None:
             os.close(claim)
@@ -258,8 +257,7 @@ class RecorderAgent(MqttAgent):
             self._peer_log.warning((name, "room"), sentence, now.raw_ns)
         for lost in actions.lost:
             self._peer_log.warning((name, "lost"), f"session {name}: {lost}", now.raw_ns)
-        for owner, command in actions.resend:
-            self._outbox.command(owner, command)
+        self._outbox.commands(actions.resend)
         if actions.smooth:
             self._smooth(session)
         if session.state != session.published or session.republish_due(now):

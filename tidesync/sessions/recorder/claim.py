@@ -10,6 +10,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Literal
 
+from tidesync.sessions.frames import parts_of
 from tidesync.sessions.recorder import files
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ class FolderClaim:
         self._folder = folder
         self._home = folder.path.parent.parent.resolve()
         self._claimed: tuple[_Identity, _Identity] | None = None
-        self._journal: _Identity | None = None
-        self._size = 0
+        self._journals: dict[Path, tuple[_Identity, int]] = {}
 
     def state(self) -> FolderState:
         """Whether it is the `same`, not claimed yet (`new`), or gone, replaced or cut short (`other`).
@@ -51,14 +51,15 @@ class FolderClaim:
         files.make_folder(self._folder.time_sync_path)
         self._check_links()
         self._claimed = self._folders()
-        self._journal, self._size = None, 0
+        self._journals = {}
         self.note_appended()
 
     def note_appended(self) -> None:
-        """The journal of exchanges is the file that it is now, and no shorter."""
-        status = _status(self._folder.exchanges_path)
-        if status is not None:
-            self._journal, self._size = (status.st_dev, status.st_ino), status.st_size
+        """The files of the journal of exchanges are those that they are now, and no shorter."""
+        for path in parts_of(self._folder.exchanges_path):
+            status = _status(path)
+            if status is not None:
+                self._journals[path] = (status.st_dev, status.st_ino), status.st_size
 
     def _check_links(self) -> None:
         place = self._folder.time_sync_path
@@ -74,12 +75,11 @@ class FolderClaim:
         return (session.st_dev, session.st_ino), (time_sync.st_dev, time_sync.st_ino)
 
     def _has_journal(self) -> bool:
-        if self._journal is None:
-            return True
-        status = _status(self._folder.exchanges_path)
-        if status is None:
-            return False
-        return (status.st_dev, status.st_ino) == self._journal and status.st_size >= self._size
+        for path, (journal, size) in self._journals.items():
+            status = _status(path)
+            if status is None or (status.st_dev, status.st_ino) != journal or status.st_size < size:
+                return False
+        return True
 
 
 def _status(path: Path) -> os.stat_result | None:

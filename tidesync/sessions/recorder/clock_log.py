@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LIVE_NS = 25_000_000_000
 """A process publishes its history at least every ten seconds."""
-MOST_MACHINES = 2000
+MOST_MACHINES = 10_000
 MOST_PROCESSES = 1000
 """Of one machine."""
 MOST_PIECES = 200_000

@@ -30,6 +30,8 @@ class SessionCounts:
     refused: int = 0
     """Exchanges, events and pieces without room: a name too many, or a disk that takes nothing."""
     clocks: Sequence[ClockCounts] = ()
+    behind_s: float = 0.0
+    """How long the newest exchanges waited before they were recorded."""
 
 
 def counts_of(log: SessionLog, store: SessionStore, now: Reading, *, recording: bool) -> SessionCounts:
@@ -43,4 +45,5 @@ def counts_of(log: SessionLog, store: SessionStore, now: Reading, *, recording: 
         refused=log.refused + log.clock.refused,
         vehicles=log.counts(now),
         clocks=log.clock.counts(),
+        behind_s=log.behind.behind_ns / 1e9,
     )

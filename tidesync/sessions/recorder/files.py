@@ -5,19 +5,30 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.files import SAFE_FLAGS, read, rename_new, sync_folder, write_all
+from tidesync.sessions.frames import whole_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from io import FileIO
     from pathlib import Path
+    from typing import BinaryIO
 
 _log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 64 * 1024
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | SAFE_FLAGS
+
+
+class FileEnd(NamedTuple):
+    """Where a file ended: device, inode and size."""
+
+    device: int
+    inode: int
+    size: int
 
 
 def make_folder(folder: Path) -> None:
@@ -63,6 +74,49 @@ def append(path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> int:
     return torn
 
 
+def append_frame(path: Path, frame: bytes, known: FileEnd | None) -> FileEnd:
+    """Append a frame, all or (OSError) nothing of it; returns where the file ends then.
+
+    `known`: where it ended by the last call. Where that is not so any more, what a kill or a power cut has
+    torn is moved to `<name>.torn` first, and that is logged.
+    """
+    with os.fdopen(os.open(path, _APPEND, 0o666), "r+b", buffering=0) as stream:
+        size = _end(stream).size if known == _end(stream) else _repair_frames(stream, path)
+        try:
+            write_all(stream.fileno(), frame)
+        except OSError:
+            with contextlib.suppress(OSError):
+                stream.truncate(size)
+            raise
+        return _end(stream)
+
+
+def _end(stream: BinaryIO | FileIO) -> FileEnd:
+    status = os.fstat(stream.fileno())
+    return FileEnd(status.st_dev, status.st_ino, status.st_size)
+
+
+def _repair_frames(stream: FileIO, path: Path) -> int:
+    size = whole_end(stream)
+    torn = os.fstat(stream.fileno()).st_size - size
+    if torn:
+        stream.seek(size)
+        _keep(path, stream.read())
+        stream.truncate(size)
+        _log.warning("%s: its last frame was torn; %d bytes are kept in %s.torn", path, torn, path.name)
+    return size
+
+
+def _keep(path: Path, torn: bytes) -> None:
+    """Keep what is torn aside."""
+    aside = os.open(path.with_name(f"{path.name}.torn"), _APPEND, 0o666)
+    try:
+        write_all(aside, torn)
+        os.fsync(aside)
+    finally:
+        os.close(aside)
+
+
 def sync(path: Path) -> None:
     """Have what was appended survive a power cut."""
     descriptor = os.open(path, os.O_RDWR)
@@ -86,12 +140,7 @@ def _repair(descriptor: int, path: Path, is_whole: Callable[[bytes], bool]) -> t
         return size, b"", 0
     if is_whole(last):
         return size, b"\n", 0
-    aside = os.open(path.with_name(f"{path.name}.torn"), _APPEND, 0o666)
-    try:
-        write_all(aside, last + b"\n")
-        os.fsync(aside)
-    finally:
-        os.close(aside)
+    _keep(path, last + b"\n")
     os.ftruncate(descriptor, size - len(last))
     return size - len(last), b"", len(last)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 _TAIL_BYTES = 64 * 1024
 _READ_BYTES = 1024 * 1024
 _CHECK_BYTES = 8

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
@@ -20,9 +21,10 @@ from schemas.metadata import (
 )
 from tidesync.sessions.document import Document, block_of, same
 from tidesync.sessions.folder import CLOCK, EVENTS, EXCHANGES, TIME_SYNC
+from tidesync.sessions.frames import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from schemas.base import Message
@@ -47,7 +49,7 @@ def update_of(
     logs: Mapping[str, VehicleLog],
     missing: Mapping[str, int],
     clocks: Sequence[ClockCounts] = (),
-    processes: Callable[[str], list[ProcessBlock]] = lambda _: [],
+    processes: Mapping[str, list[ProcessBlock]] = MappingProxyType({}),
     *,
     closing: Closing | None,
     alarm: str | None,
@@ -64,10 +66,19 @@ def update_of(
     }
     block = _block(recording, logs, missing, closing, alarm)
     vehicles = {
-        name: each.model_copy(update={"processes": processes(name)}) for name, each in block.vehicles.items()
+        name: each.model_copy(update={"processes": processes.get(name, [])})
+        for name, each in block.vehicles.items()
     }
     block = block.model_copy(update={"vehicles": vehicles})
     return MetadataUpdate(recording.mission, _with_clocks(block, clocks), entries)
+
+
+def in_frames(update: MetadataUpdate) -> MetadataUpdate:
+    """The same of a session whose journals are compressed."""
+    files = update.block.files
+    clock = files.clock and files.clock + SUFFIX
+    changed = files.model_copy(update={"exchanges": files.exchanges + SUFFIX, "clock": clock})
+    return replace(update, block=update.block.model_copy(update={"files": changed}))
 
 
 def merge(existing: Document | None, update: MetadataUpdate, now: datetime) -> Document | None:

@@ -32,6 +32,10 @@ class MetadataFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._content: bytes | None = None
+        """As it was when our part was last in it."""
+        self._seen: tuple[int, int, int] | None = None
+        """Inode, time of modification and size of the file that was found to hold it."""
         self._unusable: tuple[int, int, bytes] | None = None
         """Inode, time of modification and content of what could not be parsed."""
         self._since_ns = 0
@@ -49,8 +53,24 @@ class MetadataFile:
                     continue
                 content = None
             merged = merge(existing, update, utc_from_ns(now.realtime_ns))
-            if merged is None or replace_unchanged(self.path, render(merged), content):
+            ours = content if merged is None else render(merged)
+            if merged is None or replace_unchanged(self.path, ours or b"", content):
+                self._content, self._seen = ours, None
                 return
+
+    def changed(self) -> bool:
+        """Whether somebody else has written or removed the file since `merge`. OSError."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return self._content is not None
+        seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if seen == self._seen:
+            return False
+        if read(self.path) != self._content:
+            return True
+        self._seen = seen
+        return False
 
     def _set_aside(self, content: bytes, reason: str, now: Reading) -> bool:
         """Rename what has not been parsed for long enough; whether that was done."""

@@ -71,6 +71,12 @@ def _session(families: Families, counts: SessionCounts) -> None:
         session=session,
     )
     families.gauge(
+        "tidesync_recorder_behind_seconds",
+        "How long the newest exchanges waited, at topside, the broker or here, before they were recorded.",
+        counts.behind_s,
+        session=session,
+    )
+    families.gauge(
         "tidesync_recorder_clock_pieces",
         "Pieces of clock histories recorded; merged ones count once.",
         sum(clock.pieces for clock in counts.clocks),

@@ -95,6 +95,11 @@ class SequenceWatch:
         return self._missing.count
 
     @property
+    def awaited(self) -> int:
+        """How many are missing that may still come."""
+        return self._missing.awaited
+
+    @property
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
         return self._missing.waiting

@@ -73,6 +73,11 @@ class MissingRanges:
         return self._dropped_count + sum(map(len, self._ranges))
 
     @property
+    def awaited(self) -> int:
+        """How many are missing that may still come."""
+        return sum(len(missing) for missing in self._ranges if not missing.lost)
+
+    @property
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
         return any(not missing.lost for missing in self._ranges)

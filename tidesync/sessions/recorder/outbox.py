@@ -104,16 +104,20 @@ class Outbox:
 
     def burst(self, streams: Iterable[Stream]) -> None:
         """Ask for a burst of each (vehicle, topside)."""
-        for vehicle, topside in streams:
-            command = BurstCommand(request_id=secrets.token_hex(8), vehicle=vehicle)
-            self.command(("topside", topside), command)
+        self.commands(
+            (("topside", topside), BurstCommand(request_id=secrets.token_hex(8), vehicle=vehicle))
+            for vehicle, topside in streams
+        )
 
-    def command(self, owner: Owner, command: Message) -> None:
-        """Send a vehicle or topside a command; without a broker it is dropped, and decided again later."""
+    def commands(self, commands: Iterable[tuple[Owner, Message]]) -> None:
+        """Send vehicles and topsides commands; without a broker they are dropped, and decided again later."""
+        self._connection.publish(*(self._command(*each) for each in commands))
+
+    def _command(self, owner: Owner, command: Message) -> Outgoing:
         machine, name = owner
         kind = topics.TOPSIDE_COMMAND if machine == "topside" else topics.VEHICLE_COMMAND
         topic = topics.build(self._root, kind, **{machine: name})
-        self._connection.publish(Outgoing(topic, command.encode(), kind.qos))
+        return Outgoing(topic, command.encode(), kind.qos)
 
     def state(self, state: SessionState) -> bool:
         """Publish a session's state, with what the broker refuses; false while there is no broker."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runtime.clock import Clock, read
 from runtime.files import unusable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidesync.sessions.recorder.background import Background
     from tidesync.sessions.recorder.resumption import Resumed
     from tidesync.sessions.recorder.session_recorder import SessionRecorder
-
-Background = Callable[[Callable[[], None], str], None]
-"""Runs work under a name."""
 
 _log = logging.getLogger(__name__)
 

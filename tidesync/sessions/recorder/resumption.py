@@ -14,13 +14,14 @@ from schemas.metadata import OffsetRange
 from schemas.names import InvalidNameError, topside_name
 from tidesync.sessions.clock_pieces import ClockJournal, each_clock_line, is_clock_line
 from tidesync.sessions.errors import TornIndexError
-from tidesync.sessions.journal import LineCounts, each_exchange, is_event, is_exchange, lines_in
+from tidesync.sessions.frames import parts_of
+from tidesync.sessions.journal import LineCounts, each_exchange, is_event, is_exchange, journal_lines
 from tidesync.sessions.recorder import files, index_file
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.snapshot import read_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from runtime.clock import Reading
@@ -70,13 +71,15 @@ def resume(
     ):
         if path.exists():
             files.append(path, b"", is_whole)
+        if (frames := parts_of(path)[1]).exists():
+            files.append_frame(frames, b"", None)
     resumed = Resumed(SessionLog(recording, now))
     if before is not None:
         resumed.log.expect_again(before, now)
     resumed.log.restore((), folder.each_event(), now)
-    starts = [0, 0] if before is not None else _restore_index(folder, resumed.log, now)
-    _restore_exchanges(folder.exchanges_path, starts[0], resumed, now)
-    _restore_clock(folder.clock_path, starts[1], resumed, now)
+    starts = [0, 0, 0, 0] if before is not None else _restore_index(folder, resumed.log, now)
+    _restore_exchanges(folder.exchanges_path, starts[:2], resumed, now)
+    _restore_clock(folder.clock_path, starts[2:], resumed, now)
     _restore_results(resumed.log, block, now)
     return resumed
 
@@ -90,9 +93,9 @@ def exchanges_of(block: Document) -> dict[str, int]:
     }
 
 
-def _restore_exchanges(path: Path, start: int, resumed: Resumed, now: Reading) -> None:
+def _restore_exchanges(path: Path, starts: Sequence[int], resumed: Resumed, now: Reading) -> None:
     counts = LineCounts()
-    lines = _exchanges(path, start, counts)
+    lines = _exchanges(path, starts, counts)
     while chunk := list(islice(lines, _CHUNK)):
         resumed.unindexed += len(chunk)
         resumed.events += resumed.log.restore(chunk, (), now)
@@ -104,39 +107,35 @@ def _restore_exchanges(path: Path, start: int, resumed: Resumed, now: Reading) -
 def _restore_index(folder: SessionFolder, log: SessionLog, now: Reading) -> list[int]:
     """The lengths of the journals that the index speaks for; 0 without one that can be used."""
     try:
-        with index_file.reading(folder.index_path, folder.indexed_paths) as index:
+        with index_file.reading(folder.index_path, folder.growing_paths) as index:
             log.restore_snapshot(*read_snapshot(index), now)
             return index.sizes
     except FileNotFoundError:
         pass
     except (OSError, TornIndexError) as error:
         _log.warning("%s: %s; the journals are read instead", folder.index_path, error)
-    return [0 for _ in folder.indexed_paths]
+    return [0 for _ in folder.growing_paths]
 
 
-def _exchanges(path: Path, start: int, counts: LineCounts) -> Iterator[Exchange]:
+def _exchanges(path: Path, starts: Sequence[int], counts: LineCounts) -> Iterator[Exchange]:
     try:
-        with path.open("rb") as stream:
-            stream.seek(start)
-            yield from each_exchange(lines_in(stream), counts)
+        yield from each_exchange(journal_lines(path, starts), counts)
     except FileNotFoundError:
         return
 
 
-def _restore_clock(path: Path, start: int, resumed: Resumed, now: Reading) -> None:
+def _restore_clock(path: Path, starts: Sequence[int], resumed: Resumed, now: Reading) -> None:
     journal = ClockJournal()
-    resumed.log.clock.restore(_clock_lines(path, start, journal), now.raw_ns)
+    resumed.log.clock.restore(_clock_lines(path, starts, journal), now.raw_ns)
     resumed.unindexed += journal.sound
     if journal.malformed:
         complaint = f"{journal.malformed} lines are no pieces ({journal.faults[0]})"
         _log.warning("%s: %s; they stay as they are", path, complaint)
 
 
-def _clock_lines(path: Path, start: int, journal: ClockJournal) -> Iterator[ClockLine]:
+def _clock_lines(path: Path, starts: Sequence[int], journal: ClockJournal) -> Iterator[ClockLine]:
     try:
-        with path.open("rb") as stream:
-            stream.seek(start)
-            yield from each_clock_line(lines_in(stream), journal)
+        yield from each_clock_line(journal_lines(path, starts), journal)
     except FileNotFoundError:
         return
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.events import EventLine, Gap
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
-from tidesync.figures import some_of
+from tidesync.sessions.recorder import alarms
 from tidesync.sessions.recorder.actions import NewLines
+from tidesync.sessions.recorder.behind import Behind
 from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.recorded import RecordedExchanges
 from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
-from tidesync.sessions.recorder.sources import SourceState, SourceWatches
+from tidesync.sessions.recorder.sources import SourceState, SourceWatches, gap_of
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from runtime.clock import Reading
+    from schemas.events import EventLine
     from schemas.exchange import Exchange
-    from schemas.messages import Event, OffsetResult
+    from schemas.messages import OffsetResult
     from schemas.metadata import OffsetRange
     from tidesync.sessions.clock_pieces import ClockPieces
     from tidesync.sessions.journal import Source
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 
-MOST_VEHICLES = MOST_TOPSIDES = 1000
+MOST_VEHICLES = MOST_TOPSIDES = 5000
 
 
 class SessionLog:
@@ -44,6 +45,8 @@ class SessionLog:
         self.notice: str | None = None
         """A sentence for every alarm from now on."""
         self.closing: Closing | None = None
+        self.stopped = False
+        """The stop is answered, and not all is written yet."""
         self.clock = ClockLog()
         self.refused = self.reported = 0
         """Exchanges and events without room, and how many lines without room were reported."""
@@ -53,6 +56,7 @@ class SessionLog:
         self._recorded = RecordedExchanges()
         self._watches = SourceWatches()
         self._duplicates = DuplicateLog()
+        self.behind = Behind()
         self._measuring = set(recording.topsides.values())
         self._vehicles = {vehicle: VehicleLog(vehicle, now.raw_ns) for vehicle in recording.vehicles}
         for vehicle, topside in recording.topsides.items():
@@ -67,6 +71,11 @@ class SessionLog:
     def topsides(self) -> dict[str, str]:
         """The topside whose result is used, by vehicle."""
         return {name: log.topside for name, log in self._vehicles.items() if log.topside}
+
+    def topside_of(self, vehicle: str) -> str | None:
+        """The topside whose result is used of a vehicle; None as long as there is none."""
+        log = self._vehicles.get(vehicle)
+        return log.topside if log else None
 
     @property
     def newest_ns(self) -> dict[str, int]:
@@ -145,7 +154,7 @@ class SessionLog:
     ) -> list[EventLine]:
         """Take what an earlier process has recorded; returns events that it could not write any more."""
         for event in events:
-            self._note_event(event, now)
+            self.take_event(event, now)
         return self.take(exchanges, None, now).events
 
     def restore_result(
@@ -162,10 +171,6 @@ class SessionLog:
         for exchange in exchanges:
             self._take_one(exchange, batch, now, new)
         return new
-
-    def take_event(self, event: Event, now: Reading) -> bool:
-        """Whether this event of a vehicle is new."""
-        return self._note_event(event, now)
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
@@ -188,6 +193,7 @@ class SessionLog:
         self._began_ns -= slept_ns
         for log in self._vehicles.values():
             log.heard_ns -= slept_ns
+        self.behind.forget()
         self.request_all(now)
 
     def await_last(self, now: Reading) -> None:
@@ -201,11 +207,11 @@ class SessionLog:
             vehicle for vehicle, log in self._vehicles.items() if log.note_silence(now, round(alarm_s * 1e9))
         ]
         no_vehicle = not self._vehicles and now.raw_ns - self._began_ns > alarm_s * 1e9
-        of_whom = f" of {some_of(silent, 'vehicle')}" if silent else ""
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
-        nothing = [f"nothing recorded{of_whom} for more than {alarm_s:g} s"] if silent or no_vehicle else []
-        self.alarm = self._with_notice(slept + nothing + self._duplicates.sentences)
-        duplicates = [line for line in self._duplicates.lines(now) if self._note_event(line, now)]
+        nothing = alarms.silence(silent, alarm_s, no_vehicle=no_vehicle)
+        late = alarms.lateness(self._watches.awaited, self.behind.settle(now.raw_ns))
+        self.alarm = alarms.joined([self.notice, *slept, *nothing, *late, *self._duplicates.sentences])
+        duplicates = [line for line in self._duplicates.lines(now) if self.take_event(line, now)]
         return self._gaps(self._watches.give_up(now.raw_ns), now) + duplicates
 
     def end(self, now: Reading) -> list[EventLine]:
@@ -214,10 +220,9 @@ class SessionLog:
         ends: list[EventLine] = [*self._duplicates.lines(now, end=True)]
         ends += [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
         empty = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
-        of_whom = f" of {some_of(empty, 'vehicle')}" if empty else ""
-        nothing = empty or not self._vehicles
-        self.alarm = self._with_notice([f"nothing was recorded{of_whom}"] if nothing else [])
-        return gaps + [line for line in ends if self._note_event(line, now)]
+        nothing = alarms.emptiness(empty, no_vehicle=not self._vehicles)
+        self.alarm = alarms.joined([self.notice, *nothing])
+        return gaps + [line for line in ends if self.take_event(line, now)]
 
     def state(self, problem: str | None) -> SessionState:
         """The state to publish; `problem` is why nothing can be written, if so."""
@@ -225,7 +230,8 @@ class SessionLog:
         return SessionState(
             **self.recording.described,
             request_id=self._answered(problem),
-            state="failed" if problem else "stopped" if self.closing else "recording",
+            state="failed" if problem else "stopped" if self.closing or self.stopped else "recording",
+            closing=self.stopped and not (self.closing or problem),
             exchanges=self.exchanges,
             last_exchange_at=utc_from_ns(newest_ns) if newest_ns else None,
             alarm=problem or self.alarm,
@@ -234,28 +240,30 @@ class SessionLog:
 
     def counts(self, now: Reading) -> list[VehicleCounts]:
         """Each vehicle's counts; any thread may ask."""
-        return [log.counts(self._watches.missing(name), now) for name, log in [*self._vehicles.items()]]
+        missing = self._watches.missing
+        return [log.counts(missing[name], now) for name, log in [*self._vehicles.items()]]
 
     def metadata_update(self) -> MetadataUpdate:
         """Our part of `sync_metadata.json`."""
-        missing = {vehicle: self._watches.missing(vehicle) for vehicle in self._vehicles}
         return update_of(
             self.recording,
             self._vehicles,
-            missing,
+            self._watches.missing,
             self.clock.counts(),
             self._watches.processes,
             closing=self.closing,
             alarm=self.alarm,
         )
 
-    def _with_notice(self, sentences: list[str]) -> str | None:
-        return "; ".join(filter(None, [self.notice, *sentences])) or None
+    @property
+    def vehicles(self) -> Mapping[str, VehicleLog]:
+        """What is known of each."""
+        return self._vehicles
 
     def _answered(self, problem: str | None) -> str:
         """The command that the state answers: a stop is answered at its end, successful or not."""
         stop = self.recording.stop_request_id
-        return stop if stop and (self.closing or problem) else self.recording.request_id
+        return stop if stop and (self.closing or self.stopped or problem) else self.recording.request_id
 
     def _take_one(self, exchange: Exchange, batch: int | None, now: Reading, new: NewLines) -> None:
         if not (self.admits(exchange.vehicle) and self._watches.admits(exchange)):
@@ -270,26 +278,17 @@ class SessionLog:
         self._slept_ns = 0
         self._note_measuring(exchange.topside)
         self.clock.note_exchange(exchange)
-        events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
-        new.events.extend(event for event in events if self._note_event(event, now))
+        log = self._log(exchange.vehicle, now)
+        events = log.note_exchange(exchange, now)
+        if log.last_exchange_ns == exchange.destination_ns:
+            self.behind.note(exchange, now.raw_ns)
+        new.events.extend(event for event in events if self.take_event(event, now))
 
     def _gaps(self, lost: Iterable[LostOf], now: Reading) -> list[EventLine]:
-        gaps: list[EventLine] = [
-            Gap(
-                vehicle=source.vehicle,
-                topside=source.topside,
-                at=utc_from_ns(now.realtime_ns),
-                run=gap.run,
-                instance_id=source.instance_id,
-                from_seq=gap.first,
-                to_seq=gap.last,
-                before_origin_ns=gap.before_origin_ns,
-            )
-            for source, gap in lost
-        ]
-        return [gap for gap in gaps if self._note_event(gap, now)]
+        gaps = [gap_of(*each, now) for each in lost]
+        return [gap for gap in gaps if self.take_event(gap, now)]
 
-    def _note_event(self, event: EventLine, now: Reading) -> bool:
+    def take_event(self, event: EventLine, now: Reading) -> bool:
         """Count an event; returns whether it is new."""
         return self._log(event.vehicle, now).note_event(event)
 

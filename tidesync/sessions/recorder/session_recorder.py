@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 from tidesync.sessions.recorder import resend
 from tidesync.sessions.recorder.actions import Actions
+from tidesync.sessions.recorder.background import at_once
 from tidesync.sessions.recorder.claim import MOVED, MOVED_AT_END
 from tidesync.sessions.recorder.counts import SessionCounts, counts_of
 from tidesync.sessions.recorder.held import Held
 from tidesync.sessions.recorder.resumption import exchanges_of, resume
 from tidesync.sessions.recorder.session_log import SessionLog
+from tidesync.sessions.recorder.stopping import Stopping
 from tidesync.sessions.recorder.store import SessionStore
+from tidesync.sessions.recorder.upkeep import MOST_URGENT, Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from schemas.exchange import Exchange
     from schemas.messages import Event, OffsetResult, SessionState
     from tidesync.sessions.clock_pieces import Owner
+    from tidesync.sessions.recorder.background import Background
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.recording import Recording
     from tidesync.sessions.recorder.resumption import Resumed
@@ -30,33 +34,39 @@ if TYPE_CHECKING:
 
 LINGER_NS = 5_000_000_000
 """After a stop the consumer may write the metadata from an older reading; until then ours is put back."""
-LONGEST_STOP_NS = 60_000_000_000
-"""Exchanges that are coming back delay a stop up to this."""
-
 REPUBLISH_NS = 5_000_000_000
 """An unchanged state is published this often: without it a recorder looks dead."""
-
 _QUICK_NS = 2_000_000_000
 """A session that is resumed sooner needs no alarm."""
-
-Phase = Literal["recording", "stopping", "smoothing", "stopped"]
+_AGAIN_NS = 20_000_000
+_VEHICLE_NS = 50_000
+"""An update takes this long a vehicle: one that is due at once comes no sooner after the last."""
+Phase = Literal["recording", "stopping", "ending", "smoothing", "stopped"]
+"""Stopping: the last exchanges are awaited; ending: the disk is to take them."""
 
 
 class SessionRecorder:
     """Called in the network thread alone."""
 
-    def __init__(self, recording: Recording, folder: Path, settings: RecorderSettings, now: Reading) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        folder: Path,
+        settings: RecorderSettings,
+        now: Reading,
+        background: Background = at_once,
+    ) -> None:
         self.recording = recording
         self.phase: Phase = "recording"
-        self.store = SessionStore(folder, settings.memory_exchanges)
+        self.store = SessionStore(folder, settings.memory_exchanges, background)
         self.log = SessionLog(recording, now)
         self.published: SessionState | None = None
         self.next_update_ns = now.raw_ns
-        self._published_ns = self._began_ns = now.raw_ns
         self._settings = settings
-        self._stop_ns = self._recorded_ns = self._stopped_ns = now.raw_ns
-        self._heard_since_stop: set[str] = set()
-        self._newest_at_stop_ns: dict[str, int] = {}
+        self._upkeep = Upkeep(self.store, settings.metadata_s)
+        self._updated_ns = now.raw_ns
+        self._stopped_ns = self._published_ns = self._began_ns = now.raw_ns
+        self._stopping: Stopping | None = None
         block = self.store.load_block()
         resumes = block or self.store.resumes
         self._held = Held(settings.memory_exchanges, block) if resumes else None
@@ -89,6 +99,7 @@ class SessionRecorder:
         assert held is not None
         found.log.recording, found.log.notice = self.recording, self.log.notice
         self.log = found.log
+        self._upkeep.begin()
         self.store.note_resumed(found.unindexed)
         self.store.add(events=found.events)
         for take in held:
@@ -103,7 +114,7 @@ class SessionRecorder:
     @property
     def active(self) -> bool:
         """Whether exchanges are still taken."""
-        return self.phase in {"recording", "stopping"}
+        return self.phase in ("recording", "stopping")
 
     @property
     def state(self) -> SessionState:
@@ -135,8 +146,7 @@ class SessionRecorder:
 
     def finished(self, now: Reading) -> bool:
         """Whether nothing is left to do."""
-        done = self.phase == "stopped" and self.published == self.state and self.store.problem is None
-        return done and now.raw_ns - self._stopped_ns > LINGER_NS
+        return self._ended and not self.store.problem and now.raw_ns - self._stopped_ns > LINGER_NS
 
     def answer(self, request_id: str) -> None:
         """The next state published answers `request_id`."""
@@ -147,22 +157,19 @@ class SessionRecorder:
         self._record(stop_request_id=request_id)
         if self.phase == "recording" and self._held is None:
             self.phase = "stopping"
-            self._stop_ns = self._recorded_ns = self.next_update_ns = now.raw_ns
-            self._newest_at_stop_ns = self.log.newest_ns
+            self.next_update_ns = now.raw_ns
+            self._stopping = Stopping(self.log.newest_ns, self._settings.stop_wait_s, now.raw_ns)
             self.log.await_last(now)
 
     def take_batch(self, exchanges: Sequence[Exchange], batch: int, now: Reading) -> None:
         """Record a batch, unless the memory is full: then its exchanges are missing, and requested later."""
-        hold = partial(self.take_batch, exchanges, batch, now)
-        if self._hold(hold, len(exchanges)) or self.store.full:
+        if self._hold(partial(self.take_batch, exchanges, batch, now), len(exchanges)) or self.store.full:
             return
         new = self.log.take(exchanges, batch, now)
         self.store.add(new.exchanges, new.events)
-        if new.exchanges:
-            self._recorded_ns = now.raw_ns
-        if self.phase == "stopping":
-            self._note_heard(exchanges)
-            self.next_update_ns = now.raw_ns
+        if self._stopping:
+            self._stopping.note_heard(exchanges)
+        self._note_taken(new.exchanges, now)
 
     def take_event(self, event: Event, now: Reading) -> None:
         """Record a vehicle's event."""
@@ -175,23 +182,21 @@ class SessionRecorder:
 
     def take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
         """Record pieces of a clock history, unless the memory is full: then they are missing."""
-        hold = partial(self.take_clock, owner, message, now)
-        if self._hold(hold, len(message.pieces)) or self.store.full or not self.includes_clock(owner):
+        held = self._hold(partial(self.take_clock, owner, message, now), len(message.pieces))
+        if held or self.store.full or not self.includes_clock(owner):
             return
         lines = self.log.clock.take(owner, message, now.raw_ns, self.log.elapsed_ns(now))
         self.store.add(clock=lines)
-        if lines:
-            self._recorded_ns = now.raw_ns
-        if self.phase == "stopping":
-            self.next_update_ns = now.raw_ns
+        self._note_taken(lines, now)
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> None:
         """Take a result; a vehicle's first is written at once."""
         if self._hold(partial(self.take_result, result, now, stored=stored), 1):
             return
-        if self.log.take_result(result, now, stored=stored):
-            self.next_update_ns = now.raw_ns
-        if self.log.topsides != self.recording.topsides:
+        if self.log.take_result(result, now, stored=stored) and len(self.log.vehicles) <= MOST_URGENT:
+            self._update_soon()
+        topside = self.log.topside_of(result.vehicle)
+        if topside and topside != self.recording.topsides.get(result.vehicle):
             self._record(topsides=self.log.topsides)
 
     def slept(self, slept_ns: int, now: Reading) -> None:
@@ -203,7 +208,7 @@ class SessionRecorder:
 
     def update(self, now: Reading) -> Actions:
         """What is due about once a second: alarm, missing exchanges, files."""
-        self.next_update_ns = now.raw_ns + round(self._settings.update_s * 1e9)
+        self._updated_ns, self.next_update_ns = now.raw_ns, now.raw_ns + round(self._settings.update_s * 1e9)
         actions = Actions(refused=self.log.newly_refused())
         if self._held is not None:
             if now.raw_ns - self._began_ns > _QUICK_NS:
@@ -214,12 +219,12 @@ class SessionRecorder:
             actions.lost = list(map(resend.sentence_of_lost, self.log.clock.give_up()))
             requests = self.log.requests(now), self.log.clock.requests(now.raw_ns)
             actions.resend = resend.of_all(self.recording.recorder, *requests, now.raw_ns)
-        if self.phase == "stopping":
-            actions.smooth = self._try_to_complete(now)
-            if actions.smooth:
-                actions.lost += map(resend.sentence_of_lost, self.log.clock.end())
-        if self._ended:
-            self.store.forget()
+        if self.phase == "stopping" and self._is_complete(now):
+            actions.lost += map(resend.sentence_of_lost, self.log.clock.end())
+            self.store.add(events=self.log.end(now))
+            self.phase = "ending"
+        actions.smooth = self.phase == "ending" and self._is_written(now)
+        self.log.stopped = bool(self._stopping and self._stopping.is_answered(now.raw_ns))
         self._write(now)
         return actions
 
@@ -243,13 +248,15 @@ class SessionRecorder:
         return self.phase == "stopped" and self.published == self.state
 
     def _write(self, now: Reading) -> None:
-        recording = None if self._ended else self.recording
-        self.store.write(self.log.metadata_update(), recording, now)
-        if self.store.moved and not self.store.problem:
+        self._upkeep.write(self.log, None if self._ended else self.recording, now, flush=not self.active)
+        if self.store.moved and not (self.store.problem or self.store.busy):
             self._begin_again()
-        elif recording and self.store.index_due(self.log.exchanges):
-            snapshot, parts = self.log.snapshot()
-            self.store.write_index(snapshot.encode(), parts)
+
+    def _update_soon(self) -> None:
+        """At once; with many vehicles a little after the last."""
+        self.next_update_ns = min(
+            self.next_update_ns, self._updated_ns + len(self.log.vehicles) * _VEHICLE_NS
+        )
 
     def _begin_again(self) -> None:
         """The folder is another one: go on from what that holds, and ask for everything else.
@@ -265,35 +272,29 @@ class SessionRecorder:
         elif not self._ended:
             self.log.alarm = MOVED_AT_END
 
-    def _try_to_complete(self, now: Reading) -> bool:
-        """End the recording when the last exchanges are on the disk, or will not come any more."""
-        if not self._last_are_recorded(now) and now.raw_ns < self._deadline_ns():
-            self.next_update_ns = min(self.next_update_ns, self._deadline_ns())
-            return False
-        self._write(now)
-        if self.store.problem:
-            return False
-        self.store.add(events=self.log.end(now))
-        self.phase = "smoothing"
-        return True
-
-    def _note_heard(self, exchanges: Sequence[Exchange]) -> None:
-        """The vehicles whose newest exchanges have come; one that was sent again is not the newest."""
-        self._heard_since_stop.update(
-            exchange.vehicle
-            for exchange in exchanges
-            if exchange.destination_ns > self._newest_at_stop_ns.get(exchange.vehicle, 0)
-        )
-
-    def _last_are_recorded(self, now: Reading) -> bool:
+    def _is_complete(self, now: Reading) -> bool:
+        """Whether the last exchanges have come, or will not come any more."""
+        assert self._stopping is not None
         heard = self.log.heard_within(round(self._settings.alarm_s * 1e9), now)
-        return heard <= self._heard_since_stop and not self.log.waiting
+        deadline_ns = self._stopping.deadline_ns(waiting=self.log.waiting)
+        if (self._stopping.has_heard(heard) and not self.log.waiting) or now.raw_ns >= deadline_ns:
+            return True
+        self.next_update_ns = min(self.next_update_ns, deadline_ns)
+        return False
 
-    def _deadline_ns(self) -> int:
-        wait_ns = round(self._settings.stop_wait_s * 1e9)
-        if not self.log.waiting:
-            return self._stop_ns + wait_ns
-        return min(max(self._stop_ns, self._recorded_ns) + wait_ns, self._stop_ns + LONGEST_STOP_NS)
+    def _is_written(self, now: Reading) -> bool:
+        """Whether the disk has all of it, or never will; then its track is due."""
+        if self.store.settled or self.store.moved:
+            self.phase = "smoothing"
+            return True
+        self.next_update_ns = min(self.next_update_ns, now.raw_ns + _AGAIN_NS)
+        return False
+
+    def _note_taken(self, lines: Sequence[object], now: Reading) -> None:
+        if self._stopping:
+            self._update_soon()
+            if lines:
+                self._stopping.note_recorded(now.raw_ns)
 
     def _record(self, **changes: object) -> None:
         self.recording = self.log.recording = self.recording.model_copy(update=changes)

@@ -11,6 +11,7 @@ from runtime.file_lock import lock_folder
 from schemas.base import InvalidMessageError
 from tidesync.sessions.errors import RefusedError, UnusableRootError
 from tidesync.sessions.folder import RECORDING, TIME_SYNC
+from tidesync.sessions.recorder.background import at_once
 from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.session_recorder import SessionRecorder
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from runtime.clock import Reading
     from schemas.messages import SessionState
+    from tidesync.sessions.recorder.background import Background
     from tidesync.sessions.recorder.settings import RecorderSettings
 
 _log = logging.getLogger(__name__)
@@ -33,8 +35,10 @@ _MOST_ENDED = 1000
 class Sessions:
     """Called in the network thread alone, but for `recover`, which comes before it."""
 
-    def __init__(self, settings: RecorderSettings) -> None:
+    def __init__(self, settings: RecorderSettings, background: Background = at_once) -> None:
+        """`background`: does what touches the disk."""
         self._settings = settings
+        self._background = background
         self._sessions: dict[str, SessionRecorder] = {}
         self._ended: dict[str, SessionState] = {}
 
@@ -63,6 +67,7 @@ class Sessions:
         """The process ends: write what there is; those that are still active."""
         for session in self:
             session.update(now)
+            session.store.finish()
             if waiting := session.store.waiting:
                 lost = "the disk has not taken the last %d lines, they are lost with this process"
                 _log.error(f"session %s: {lost}", session.recording.session, waiting)
@@ -74,7 +79,7 @@ class Sessions:
         if len(self._sessions) >= MOST_SESSIONS:
             raise RefusedError(f"{len(self._sessions)} sessions are being recorded, and no more can be")
         folder = safe_folder(self._settings.root, recording.path)
-        session = SessionRecorder(recording, folder, self._settings, now)
+        session = SessionRecorder(recording, folder, self._settings, now, self._background)
         self._sessions[recording.session] = session
         _log.info(
             "recording session %s: %s, in %s (%d exchanges recorded so far)",

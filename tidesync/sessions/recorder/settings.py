@@ -21,7 +21,13 @@ class RecorderSettings(BudgetSettings, MetricsSettings, AgentSettings):
     root: Path = Field(description="Folder that holds the missions' folders")
     name: RecorderName = Field("main", description="This recorder's name, stable: the broker keeps for it")
     update_s: float = Field(
-        1.0, ge=0.1, le=60, description="Seconds between writes of sync_metadata.json, at least"
+        1.0, ge=0.1, le=60, description="Seconds between looks at what is missing, and at the disk"
+    )
+    metadata_s: float = Field(
+        30.0,
+        ge=0.1,
+        le=3600,
+        description="Seconds between writes of sync_metadata.json while nothing but its numbers changes",
     )
     alarm_s: float = Field(
         8.0, ge=0.5, le=3600, description="Seconds without an exchange of a vehicle until the alarm"

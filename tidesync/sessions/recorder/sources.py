@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from schemas.base import Message
+from schemas.events import Gap
 from schemas.exchange import Identifier
+from schemas.instants import utc_from_ns
 from schemas.metadata import ProcessBlock
 from schemas.names import Topside, Vehicle
 from tidesync.sessions.journal import Source, source_of
@@ -14,6 +17,7 @@ from tidesync.sessions.recorder.missing import SequenceWatch, WatchState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from runtime.clock import Reading
     from schemas.exchange import Exchange
     from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.missing import Lost
@@ -25,6 +29,9 @@ MOST_PROCESSES = 1000
 """Of one vehicle and topside; later ones share a count. Ids come from the network, so they are bounded."""
 
 MOST_STREAMS = 5000
+
+MOST_BLOCKS = 100
+"""Processes of a vehicle that the metadata names."""
 
 LostOf = tuple[Source, "Lost"]
 
@@ -78,18 +85,31 @@ class SourceWatches:
         """Whether something is missing that may still come."""
         return any(watch.waiting for _, watch in self)
 
-    def missing(self, vehicle: str) -> int:
-        """Exchanges of a vehicle that are not recorded, lost ones included."""
-        return sum(watch.missing for source, watch in self if source.vehicle == vehicle)
+    @property
+    def awaited(self) -> int:
+        """How many are missing that may still come."""
+        return sum(watch.awaited for _, watch in self)
 
-    def processes(self, vehicle: str) -> list[ProcessBlock]:
-        """What each process misses, of those topsides that had several; the first hundred."""
-        return [
-            ProcessBlock(topside=source.topside, instance_id=source.instance_id, missing=watch.missing)
-            for (name, _), watches in list(self._streams.items())
-            if name == vehicle and len(watches) > 1
-            for source, watch in list(watches.items())
-        ][:100]
+    @property
+    def missing(self) -> Counter[str]:
+        """Exchanges that are not recorded by vehicle, lost ones included; any thread may ask."""
+        missing: Counter[str] = Counter()
+        for source, watch in self:
+            missing[source.vehicle] += watch.missing
+        return missing
+
+    @property
+    def processes(self) -> dict[str, list[ProcessBlock]]:
+        """What each process misses by vehicle, of those topsides that had several; the first hundred."""
+        found: dict[str, list[ProcessBlock]] = {}
+        for (vehicle, topside), watches in self._streams.items():
+            if len(watches) > 1:
+                blocks = found.setdefault(vehicle, [])
+                for source, watch in watches.items():
+                    blocks.append(
+                        ProcessBlock(topside=topside, instance_id=source.instance_id, missing=watch.missing)
+                    )
+        return {vehicle: blocks[:MOST_BLOCKS] for vehicle, blocks in found.items()}
 
     def admits(self, exchange: Exchange) -> bool:
         """Whether there is room for its vehicle and topside."""
@@ -135,3 +155,17 @@ class SourceWatches:
     def end(self) -> list[LostOf]:
         """Everything still missing is lost: the recording ends."""
         return [(source, lost) for source, watch in self for lost in watch.end()]
+
+
+def gap_of(source: Source, lost: Lost, now: Reading) -> Gap:
+    """The event that exchanges of a source are lost."""
+    return Gap(
+        vehicle=source.vehicle,
+        topside=source.topside,
+        at=utc_from_ns(now.realtime_ns),
+        run=lost.run,
+        instance_id=source.instance_id,
+        from_seq=lost.first,
+        to_seq=lost.last,
+        before_origin_ns=lost.before_origin_ns,
+    )

@@ -1,19 +1,15 @@
-"""Writes a session's folder: lines wait in memory until the disk takes them, the metadata is merged."""
+"""What a session writes, seen from the network thread: lines wait in memory until the disk has taken them."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
-from runtime.files import replace
-from schemas.events import EventLine
-from tidesync.sessions.clock_pieces import is_clock_line
 from tidesync.sessions.document import Document, NotMetadataError, block_of
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.journal import is_event, is_exchange, lines_of
-from tidesync.sessions.recorder import files, index_file
-from tidesync.sessions.recorder.claim import FolderClaim
-from tidesync.sessions.recorder.metadata_file import MetadataFile
+from tidesync.sessions.recorder.background import at_once
+from tidesync.sessions.recorder.folder_writer import FolderWriter, Job, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +17,9 @@ if TYPE_CHECKING:
 
     from runtime.clock import Reading
     from schemas.clock_history import ClockLine
+    from schemas.events import EventLine
     from schemas.exchange import Exchange
+    from tidesync.sessions.recorder.background import Background
     from tidesync.sessions.recorder.metadata import MetadataUpdate
     from tidesync.sessions.recorder.recording import Recording
 
@@ -29,30 +27,73 @@ _log = logging.getLogger(__name__)
 
 _INDEX_LINES = 5000
 _INDEX_SHARE = 200
+_INDEX_BYTES_PER_S = 15_000
+"""An index of a long journal is large, four bytes an exchange: it is written at most as often as that takes
+so many bytes a second."""
+_LAST_S = 3.0
+_FRAME_NS = 3_000_000_000
+"""A frame is appended so often; what a kill takes of the memory is asked for again."""
+_FRAME_LINES = 5000
 
 
 class SessionStore:
-    """Writes one session; a disk that is full or away raises nothing.
+    """Writes one session; a disk that is slow, full or away raises nothing and holds up nothing.
 
-    `problem` names it, what could not be written waits in memory, and each `write` tries again.
+    `problem` names it, what could not be written waits in memory, and each `write` tries again. All but
+    `is_claimed` is for the network thread; `background` does what touches the disk.
     """
 
-    def __init__(self, folder: Path, memory_exchanges: int) -> None:
+    def __init__(self, folder: Path, memory_exchanges: int, background: Background = at_once) -> None:
         self.folder = SessionFolder(folder)
-        self._metadata = MetadataFile(self.folder.metadata_path)
-        self.problem: str | None = None
-        self.write_errors = 0
+        self._writer = FolderWriter(self.folder)
         self._memory_exchanges = memory_exchanges
-        self._exchanges: list[Exchange] = []
-        self._events: list[EventLine] = []
-        self._clock: list[ClockLine] = []
-        self._unsynced: set[Path] = set()
-        self._saved: Recording | None = None
-        self._logged: str | None = None
+        self._background = background
+        self._new = Lines()
         self._unindexed = 0
-        self._claim = FolderClaim(self.folder)
-        self.moved = False
+        self._indexed_ns = self._index_bytes = self._frame_ns = 0
+        self._begun = False
+        """The first write is done at once: who starts a session finds its metadata, or hears why not."""
+        self._idle = threading.Event()
+        self._idle.set()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the disk did not take something, a sentence; None if it took all that it was asked to."""
+        return self._writer.problem
+
+    @property
+    def write_errors(self) -> int:
+        """How often it did not."""
+        return self._writer.write_errors
+
+    @property
+    def moved(self) -> bool:
         """The folder, or its journal, is not the one that was recorded into: nothing is written into it."""
+        return self._writer.moved
+
+    @property
+    def metadata_changed(self) -> bool:
+        """Somebody else has written the metadata since we did."""
+        return self._writer.metadata_changed
+
+    @property
+    def busy(self) -> bool:
+        """Whether the disk is still at what it was last asked to write."""
+        return not self._idle.is_set()
+
+    @property
+    def compressed(self) -> bool:
+        """Whether exchanges and pieces are written in frames, every few seconds."""
+        return self._writer.compressed
+
+    def compress(self) -> None:
+        """Write them so from now on; not to be called while the disk is `busy`."""
+        self._writer.compressed = True
+
+    @property
+    def settled(self) -> bool:
+        """Whether the disk has taken everything."""
+        return not (self.busy or self.waiting or self.problem)
 
     @property
     def full(self) -> bool:
@@ -62,14 +103,14 @@ class SessionStore:
     @property
     def waiting(self) -> int:
         """Lines that the disk has not taken yet."""
-        return len(self._exchanges) + len(self._events) + len(self._clock)
+        return len(self._new) + len(self._writer.lines)
 
     @property
     def resumes(self) -> bool:
         """Whether an earlier process has recorded something here, or may have."""
         here = self.folder
         try:
-            return any(path.exists() for path in (here.exchanges_path, here.events_path, here.clock_path))
+            return any(path.exists() for path in (*here.growing_paths, here.events_path))
         except OSError:
             return True
 
@@ -84,21 +125,18 @@ class SessionStore:
         """So many lines of the journals follow their index."""
         self._unindexed = unindexed
 
-    def index_due(self, exchanges: int) -> bool:
-        """Whether enough lines follow the index, of `exchanges` in all, to write it again.
+    def index_due(self, exchanges: int, now: Reading) -> bool:
+        """Whether so many lines follow the index, of `exchanges` in all, that it is to be written again.
 
-        A restart reads them, and an index of a long journal is large: four bytes an exchange.
+        A restart reads them.
         """
-        return self._unindexed >= max(_INDEX_LINES, exchanges // _INDEX_SHARE) and not self.waiting
+        wait_ns = self._index_bytes * 1_000_000_000 // _INDEX_BYTES_PER_S
+        enough = self._unindexed + len(self._new) >= max(_INDEX_LINES, exchanges // _INDEX_SHARE)
+        return enough and not self.busy and self.problem is None and now.raw_ns - self._indexed_ns >= wait_ns
 
     def write_index(self, state: bytes, parts: Iterable[bytes | memoryview]) -> None:
-        """Write the index of all lines; without it a restart takes longer, so a failure is no problem."""
-        self._unindexed = 0
-        try:
-            at = [index_file.position(path) for path in self.folder.indexed_paths]
-            index_file.write(self.folder.index_path, at, state, parts)
-        except OSError as error:
-            _log.warning("cannot write %s: %s", error.filename or self.folder.index_path, error.strerror)
+        """Write the index of all lines, in this thread."""
+        self._writer.write_index(state, parts)
 
     def add(
         self,
@@ -106,99 +144,78 @@ class SessionStore:
         events: Sequence[EventLine] = (),
         clock: Sequence[ClockLine] = (),
     ) -> None:
-        """Append; in memory, when the disk does not take it."""
-        self._exchanges.extend(exchanges)
-        self._events.extend(events)
-        self._clock.extend(clock)
-        if self.problem is None and not self.moved:
-            self._attempt(self._append)
+        """Append; in memory, while the disk does not take it."""
+        self._new.exchanges.extend(exchanges)
+        self._new.events.extend(events)
+        self._new.clock.extend(clock)
+        if self.compressed and len(self._new) < _FRAME_LINES:
+            return
+        if self._new and self.problem is None and not self.moved:
+            self._ask(self._writer.append)
 
     def claim_again(self) -> None:
         """Record into the folder that is there now, or a new one; what waits is appended first."""
-        self.problem, self._saved = None, None
-        self._unsynced.clear()
-        self._metadata = MetadataFile(self.folder.metadata_path)
-        self.moved = not self._attempt(self._claim.take)
-        if not self.moved:
-            self._attempt(self._append)
+        self._writer.claim_again()
 
     def is_claimed(self) -> bool:
         """Whether the folder is the one that was recorded into; any thread may ask."""
         try:
-            return self._claim.state() == "same"
+            return self._writer.claim.state() == "same"
         except OSError:
             return False
 
-    def may_write(self) -> bool:
-        """Whether the folder is the one that is recorded into; claims it at first. OSError for a link."""
-        state = self._claim.state()
-        if state == "new":
-            self._claim.take()
-        self.moved = state == "other"
-        return not self.moved
+    def write(
+        self,
+        update: MetadataUpdate | None,
+        recording: Recording | None,
+        now: Reading,
+        index: tuple[bytes, Iterable[bytes | memoryview]] | None = None,
+        *,
+        flush: bool = False,
+    ) -> None:
+        """Append what waits, merge the metadata, write an index of all lines; what is None is left out.
 
-    def write(self, update: MetadataUpdate, recording: Recording | None, now: Reading) -> None:
-        """Append what waits, save `recording` for a restart (None: nothing to resume), merge the metadata."""
-        self.problem = None
-        if not self._attempt(self.may_write) or self.moved:
-            return
-        if recording:
-            self._attempt(lambda: self._save(recording))
-        self._attempt(self._append)
-        self._attempt(self._sync)
-        self._attempt(lambda: self._metadata.merge(update, now))
-        if self._logged and not self.problem:
-            self._logged = None
-            _log.info("%s can be written again; nothing is held back", self.folder.path)
+        `recording`: for a restart; None: it has ended, and a restart does not resume it. `flush`: no frame is
+        waited for. Not to be called while the disk is `busy`.
+        """
+        state_and_parts = None
+        if index:
+            state_and_parts = index[0], [bytes(part) for part in index[1]]
+            self._indexed_ns, self._index_bytes = (
+                now.raw_ns,
+                len(index[0]) + sum(map(len, state_and_parts[1])),
+            )
+        job = Job(recording, None if update is None else (update, now), state_and_parts)
+        full = flush or index or update or not self.compressed or now.raw_ns - self._frame_ns >= _FRAME_NS
+        self._frame_ns = now.raw_ns if full else self._frame_ns
+        background = self._background if self._begun else at_once
+        self._ask(lambda: self._writer.write(job), background, lines=bool(full))
+        self._begun = True
+        self._unindexed = 0 if index else self._unindexed
+
+    def finish(self) -> None:
+        """The process ends: have the disk take what waits now."""
+        if self._idle.wait(_LAST_S):
+            self._ask(self._writer.append, at_once)
 
     def forget(self) -> None:
         """The recording has ended: a restart does not resume it."""
-        self._attempt(self._forget)
+        self._ask(lambda: self._writer.write(Job()))
 
-    def _forget(self) -> None:
-        if self.may_write():
-            files.remove(self.folder.recording_path)
-            files.remove(self.folder.index_path)
-
-    def _append(self) -> None:
-        if not self.may_write():
+    def _ask(
+        self, work: Callable[[], None], background: Background | None = None, *, lines: bool = True
+    ) -> None:
+        if self.busy:
             return
-        if self._exchanges:
-            self._append_lines(self.folder.exchanges_path, lines_of(self._exchanges), is_exchange)
-            self._claim.note_appended()
-            self._unindexed += len(self._exchanges)
-            self._exchanges.clear()
-        if self._events:
-            self._append_lines(self.folder.events_path, lines_of(self._events), is_event)
-            self._events.clear()
-        if self._clock:
-            self._append_lines(self.folder.clock_path, lines_of(self._clock), is_clock_line)
-            self._unindexed += len(self._clock)
-            self._clock.clear()
+        if lines:
+            self._unindexed += len(self._new.exchanges) + len(self._new.clock)
+            self._writer.lines.take(self._new)
+        self._idle.clear()
 
-    def _append_lines(self, path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> None:
-        files.append(path, lines, is_whole)
-        self._unsynced.add(path)
+        def done() -> None:
+            try:
+                work()
+            finally:
+                self._idle.set()
 
-    def _sync(self) -> None:
-        for path in tuple(self._unsynced):
-            files.sync(path)
-            self._unsynced.discard(path)
-
-    def _save(self, recording: Recording) -> None:
-        if recording != self._saved or not self.folder.recording_path.exists():
-            replace(self.folder.recording_path, recording.encode())
-            self._saved = recording
-
-    def _attempt(self, work: Callable[[], object]) -> bool:
-        try:
-            work()
-        except OSError as error:
-            self.write_errors += 1
-            sentence = f"cannot write {error.filename or self.folder.path}: {error.strerror}"
-            self.problem = self.problem or sentence
-            if self._logged is None:
-                _log.warning("%s; what is to be recorded is held in memory", sentence)
-            self._logged = self._logged or sentence
-            return False
-        return True
+        (background or self._background)(done, f"write-{self.folder.path.name}")

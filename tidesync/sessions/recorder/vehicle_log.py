@@ -18,6 +18,8 @@ from tidesync.fleet.vehicle import fresh_for_s
 from tidesync.sessions.recorder.recent import Recent
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from runtime.clock import Reading
     from schemas.exchange import Exchange
     from schemas.messages import OffsetResult
@@ -99,6 +101,14 @@ class VehicleLog:
             self.gaps += 1
             self.lost += event.to_seq - event.from_seq + 1
         return True
+
+    @property
+    def mark(self) -> tuple[Hashable, ...]:
+        """Changes when what is known of the vehicle becomes something else, not only newer."""
+        result, first = self.result, self.measured is not None
+        if result is None:
+            return (self.topside, first, self.events)
+        return (self.topside, first, self.events, result.state, result.error, result.segment, result.boot_id)
 
     @property
     def state(self) -> VehicleState:

@@ -204,6 +204,7 @@ class Connection:
 
     def _connect_once(self) -> None:
         try:
+            self.policy.step_aside()
             settings = self.policy.settings
             with self.loop.allowing(_CONNECT_LIMIT_S):
                 prepare(self._client, settings, connect_timeout_s=CONNECT_S * self.policy.share)

@@ -9,8 +9,9 @@ from broker.errors import BrokerUnreachableError, CredentialsError, connack_erro
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from broker.address import BrokerAddress
     from broker.errors import BrokerError
     from broker.settings import ConnectionSettings
 
@@ -87,6 +88,8 @@ class ReconnectPolicy:
         self._unreachable: list[BrokerError] = []
         self._name = name
         self._backoff = Backoff(source)
+        self.avoided: Callable[[], BrokerAddress | None] = lambda: None
+        """An address that is not tried while there is another: that of a second connection."""
         self.established = False
         """Whether the broker has accepted a connection: refused credentials are final before that only."""
         self._short_lived = 0
@@ -106,6 +109,11 @@ class ReconnectPolicy:
     def tried_all(self) -> bool:
         """Whether every broker has failed since one was last accepted."""
         return self._tried >= len(self._each)
+
+    def step_aside(self) -> None:
+        """An attempt begins: pass over the address that is avoided."""
+        if self.settings.address == self.avoided():
+            self._at = (self._at + 1) % len(self._each)
 
     def accepted(self) -> None:
         """The broker accepted the connection."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from broker.connection import Connection
+from broker.over_account import OverAccount
 from broker.subscriptions import REFUSED
 from schemas.topics import concerns_pings
 
@@ -20,13 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from broker.address import BrokerAddress
-    from broker.errors import BrokerError, NotAuthorizedError
     from broker.interface import Callbacks, Incoming, Outgoing
     from broker.settings import ConnectionSettings
     from broker.subscriptions import Answered
     from runtime.clock import Clock, Reading
     from runtime.watchdog import Loop
-    from schemas.exchange import StampKind
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +36,12 @@ _WAIT_FOR_ROOM_S = 5.0
 _MOST_UNSENT = 1000
 
 
-class TwoConnections:
+class TwoConnections(OverAccount):
     """An `MqttConnection` over the account's connection and one of its account for pings.
 
-    While that one is away, or refused, pings go over the account's own.
+    Where there are several brokers a spare one is kept at another of them, subscribed to the same: a cluster
+    that has lost a node may let nobody in, and grant nothing, for ten seconds. While neither is there, or the
+    account for pings is refused, pings go over the account's own.
     """
 
     def __init__(
@@ -57,26 +59,27 @@ class TwoConnections:
         self._wanted: dict[str, int] = {}
         """Filters of pings, and their QoS."""
         self._answered: Answered | None = None
-        self._granted = False
+        self._granted: tuple[Connection, ...] = ()
+        """Connections for pings that have been granted these."""
         self._unsent: deque[Outgoing] = deque(maxlen=_MOST_UNSENT)
         """Messages that the account's connection took, and lost its broker before it sent them."""
         self._room = threading.Semaphore(_MOST_HANDED_OVER)
-        self.pings = Connection(
-            settings.for_pings,
-            _OfPings(self, callbacks),
-            clock,
-            name=f"{name}-ping",
-            lasting=True,
-            gather_s=gather_s,
-        )
+        of_pings, for_pings = settings.for_pings, partial(Connection, lasting=True, gather_s=gather_s)
+        self.pings = for_pings(of_pings, _OfPings(self, callbacks), clock, name=f"{name}-ping")
         self.main = Connection(settings, _OfAccount(self), clock, name=name, will=will, persistent=persistent)
+        self.spare: Connection | None = None
+        if settings.has_several:
+            self.spare = for_pings(of_pings, _OfSpare(self), clock, name=f"{name}-spare")
+            self.spare.policy.avoided = lambda: self.pings.address
+            self.pings.policy.avoided = partial(_address_of, self.spare)
+        self._all = tuple(each for each in (self.pings, self.spare, self.main) if each)
 
     # Any thread
 
     @property
-    def failure(self) -> BrokerError | None:
-        """Why it ended by itself, once it has."""
-        return self.main.failure
+    def carrier(self) -> Connection:
+        """The connection that pings go over now."""
+        return next((each for each in self._all if each in self._granted), self.main)
 
     @property
     def loop(self) -> Loop:
@@ -85,80 +88,13 @@ class TwoConnections:
 
     @property
     def loops(self) -> tuple[Loop, ...]:
-        """Both network threads."""
-        return (self.pings.loop, self.main.loop)
-
-    @property
-    def up(self) -> bool:
-        """Whether the account's connection is."""
-        return self.main.up
-
-    @property
-    def carries_pings(self) -> bool:
-        """Whether either is up."""
-        return self.pings.up or self.main.up
-
-    @property
-    def address(self) -> BrokerAddress:
-        """The broker of the account's connection."""
-        return self.main.address
-
-    @property
-    def reconnects(self) -> int:
-        """Of the account's connection."""
-        return self.main.reconnects
-
-    @property
-    def last_problem(self) -> str | None:
-        """That of the account's connection, else that of the pings' own."""
-        return self.main.last_problem or (self._problem_of_pings if self.main.up else None)
-
-    @property
-    def refusal(self) -> NotAuthorizedError | None:
-        """What the broker refuses to either account."""
-        return self.main.refusal or self.pings.refusal
-
-    @property
-    def status_text(self) -> str:
-        """The state of the account's connection, then of the pings' own where that is not as it should be."""
-        problem = self._problem_of_pings if self.main.up and not self.main.last_problem else None
-        return problem or self.main.status_text
-
-    @property
-    def _problem_of_pings(self) -> str | None:
-        problem = self.pings.last_problem
-        return f"pings have no connection of their own: {problem}" if problem else None
-
-    @property
-    def receive_stamp(self) -> StampKind:
-        """Where pings and pongs are stamped when they arrive."""
-        return self._carrier.receive_stamp
-
-    @property
-    def transmit_stamp(self) -> StampKind:
-        """Where a one-step timestamp is taken."""
-        return self._carrier.transmit_stamp
-
-    @property
-    def _carrier(self) -> Connection:
-        return self.pings if self.pings.up else self.main
+        """All network threads."""
+        return tuple(each.loop for each in self._all)
 
     def start(self) -> None:
         """Begin connecting; returns at once."""
-        self.pings.start()
-        self.main.start()
-
-    def wait_until_up(self, timeout_s: float) -> bool:
-        """Whether the account's connection is up within `timeout_s`."""
-        return self.main.wait_until_up(timeout_s)
-
-    def wait_until_subscribed(self, timeout_s: float) -> bool:
-        """Whether within `timeout_s` all that the account's connection has asked for was answered."""
-        return self.main.wait_until_subscribed(timeout_s)
-
-    def wait_until_finished(self, timeout_s: float | None = None) -> bool:
-        """Whether the account's connection has ended within `timeout_s`."""
-        return self.main.wait_until_finished(timeout_s)
+        for each in self._all:
+            each.start()
 
     def post(self, work: Callable[[], object]) -> None:
         """Have `work` called in the agent's thread."""
@@ -167,6 +103,8 @@ class TwoConnections:
     def stop(self, farewell: Sequence[Outgoing] = ()) -> None:
         """End the agent's thread, once it has done what was posted; publish `farewell`, disconnect, end."""
         self.pings.stop()
+        if self.spare:
+            self.spare.stop()
         self.main.stop(farewell)
 
     # The agent's thread
@@ -175,11 +113,12 @@ class TwoConnections:
         """Send now, pings and pongs at once from here; false while what has to carry one is not connected."""
         pings = [message for message in messages if concerns_pings(message.topic)]
         others = [message for message in messages if not concerns_pings(message.topic)]
-        done = True
-        if pings and self.pings.up and self._granted:
-            done = self.pings.publish(*pings)
-        else:
-            others = [*messages]
+        done, carrier = True, self.carrier
+        if pings and carrier is self.pings:
+            done = carrier.publish(*pings)
+        elif pings:
+            done = carrier.up
+            carrier.post(lambda: carrier.publish(*pings))
         if others:
             done = self.main.up and done
             if self.main.up:
@@ -193,49 +132,57 @@ class TwoConnections:
         if pings:
             self._wanted |= pings
             self._answered = answered
-            if self.pings.up:
-                self._ask_for_pings()
-            if not self._granted:
+            for each in self._all[:-1]:
+                if each.up and each not in self._granted:
+                    self.pings_connected(each)
+            if self.carrier is self.main:
                 others = [*filters]
         if others:
-            self.main.post(lambda: self.main.subscribe(others, answered and self._handing_over(answered)))
+            self._ask(self.main, others, answered)
 
     def unsubscribe(self, filters: Sequence[str]) -> None:
         """Undo `subscribe`."""
         self._wanted = {name: qos for name, qos in self._wanted.items() if name not in filters}
-        if self.pings.up:
-            self.pings.unsubscribe(filters)
-        self.main.post(lambda: self.main.unsubscribe(filters))
+        for each in self._all:
+            if each.up:
+                each.post(partial(each.unsubscribe, filters))
 
-    def pings_connected(self) -> None:
-        """Their connection is there."""
+    def pings_connected(self, connection: Connection) -> None:
+        """One of their connections is there."""
         if self._wanted:
-            self._ask_for_pings()
+            self._ask(connection, [*self._wanted.items()], partial(self._pings_answered, connection))
 
-    def _ask_for_pings(self) -> None:
-        self.pings.subscribe([*self._wanted.items()], self._pings_answered)
+    def _ask(
+        self, connection: Connection, filters: Sequence[tuple[str, int]], answered: Answered | None
+    ) -> None:
+        handed = None if answered is None else lambda codes: self.post(lambda: answered(codes))
+        connection.post(lambda: connection.subscribe(filters, handed))
 
-    def _pings_answered(self, codes: Mapping[str, int]) -> None:
-        """From the first answer on that grants all, pings go over their own connection alone."""
-        if REFUSED in codes.values():
+    def _pings_answered(self, connection: Connection, codes: Mapping[str, int]) -> None:
+        """From the first answer on that grants all, pings do not go over the account's connection."""
+        if REFUSED in codes.values() or not connection.up or connection in self._granted:
             return
         if self._answered is not None:
             self._answered(codes)
-        if not self._granted:
-            self._granted = True
-            _log.info("pings have a connection of their own, to broker %s", self.pings.address)
+        had_none = self.carrier is self.main
+        self._granted += (connection,)
+        _log.info("pings may go over a connection of their own, to broker %s", connection.address)
+        if had_none:
             names = [*self._wanted]
             self.main.post(lambda: self.main.unsubscribe(names))
 
-    def pings_disconnected(self, reason: str) -> None:
-        """Pings go over the account's connection."""
-        self._granted = False
-        wanted, answered = [*self._wanted.items()], self._answered
-        if self.main.up:
-            _log.warning("pings go over the account's connection: their own ended (%s)", reason)
-            self.main.post(lambda: self.main.subscribe(wanted, answered and self._handing_over(answered)))
+    def pings_disconnected(self, connection: Connection, reason: str) -> None:
+        """Pings go over another connection, if they went over this one."""
+        was_used = self.carrier is connection
+        self._granted = tuple(each for each in self._granted if each is not connection)
+        if not was_used:
+            return
+        if self.carrier.up:
+            _log.warning("pings go over another connection: their own ended (%s)", reason)
         else:
             self._callbacks.disconnected(reason)
+        if self.carrier is self.main and self.main.up:
+            self._ask(self.main, [*self._wanted.items()], self._answered)
 
     def connected(self) -> None:
         """The account's connection is there: send what it had not sent, then what the agent wants."""
@@ -245,8 +192,8 @@ class TwoConnections:
         self._callbacks.connected()
 
     def disconnected(self, reason: str) -> None:
-        """The account's connection ended; pings go on while theirs is up."""
-        if self.pings.up and self._granted:
+        """The account's connection ended; pings go on while one of theirs is up."""
+        if self.carrier is not self.main:
             _log.warning("lost the broker (%s); pings go on over their own connection", reason)
         else:
             self._callbacks.disconnected(reason)
@@ -255,14 +202,11 @@ class TwoConnections:
         """What is retained is published again anyway, and at QoS 0 nothing is owed."""
         self._unsent += [message for message in messages if message.qos and not message.retain]
 
-    # The thread of the account's connection
+    # The threads of the other connections
 
     def _publish(self, messages: Sequence[Outgoing]) -> None:
         if not self.main.publish(*messages):
             self.post(lambda: self._keep(messages))
-
-    def _handing_over(self, answered: Answered) -> Answered:
-        return lambda codes: self.post(lambda: answered(codes))
 
     def hand_over(self, message: Incoming) -> None:
         """Have the agent's thread take a message; wait when it is far behind, so that the broker does."""
@@ -274,24 +218,67 @@ class TwoConnections:
         self._callbacks.received(message)
 
 
+def _address_of(spare: Connection) -> BrokerAddress | None:
+    """Where it is, or tries to be; None once it was given up."""
+    return None if spare.wait_until_finished(0) else spare.address
+
+
 class _OfPings:
     """What the pings' connection calls: its thread is the agent's."""
 
     def __init__(self, both: TwoConnections, callbacks: Callbacks) -> None:
-        self.connected = both.pings_connected
-        self.disconnected = both.pings_disconnected
+        self.connected = lambda: both.pings_connected(both.pings)
+        self.disconnected = lambda reason: both.pings_disconnected(both.pings, reason)
         self.received = callbacks.received
         self.tick = callbacks.tick
 
 
-class _OfAccount:
-    """What the account's connection calls, handed over to the agent's thread."""
+class _HandedOver:
+    """What another connection calls, handed over to the agent's thread."""
+
+    connected: Callable[[], None]
+    disconnected: Callable[[str], None]
 
     def __init__(self, both: TwoConnections) -> None:
+        self._both = both
         self.received = both.hand_over
-        self.connected = lambda: both.post(both.connected)
-        self.disconnected = lambda reason: both.post(lambda: both.disconnected(reason))
 
     def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
         """Nothing is due in this thread."""
         return 1.0
+
+
+class _OfAccount(_HandedOver):
+    """Of the account's connection."""
+
+    def __init__(self, both: TwoConnections) -> None:
+        super().__init__(both)
+        self.connected = lambda: both.post(both.connected)
+        self.disconnected = lambda reason: both.post(lambda: both.disconnected(reason))
+
+
+class _OfSpare(_HandedOver):
+    """Of the spare one, which hears all that the other hears."""
+
+    def __init__(self, both: TwoConnections) -> None:
+        super().__init__(both)
+        self.received = self._received
+
+    def _received(self, message: Incoming) -> None:
+        if self._both.carrier is self._spare:
+            self._both.hand_over(message)
+
+    def connected(self) -> None:
+        """It is there."""
+        self._both.post(lambda: self._both.pings_connected(self._spare))
+
+    def disconnected(self, reason: str) -> None:
+        """It ended. A broker that binds client ids to accounts ends it again and again, or the other one."""
+        if self._spare.policy.suspicious:
+            threading.Thread(target=self._spare.stop, daemon=True).start()
+        self._both.post(lambda: self._both.pings_disconnected(self._spare, reason))
+
+    @property
+    def _spare(self) -> Connection:
+        assert self._both.spare is not None
+        return self._both.spare

@@ -23,6 +23,8 @@ class OddBroker:
         self._retained_to_wildcards = retained_to_wildcards
         self.ends_at = ends_at
         self.refusals = refusals
+        self.closed = False
+        """Whether it lets nobody in."""
         self.held = 0
         """Subscriptions whose answer was held back."""
         self._granting, self._storing = asyncio.Event(), asyncio.Event()
@@ -36,6 +38,7 @@ class OddBroker:
         self._thread.start()
 
     def stop(self):
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -46,6 +49,13 @@ class OddBroker:
     def recover(self):
         """Store them."""
         self._loop.call_soon_threadsafe(self._storing.set)
+
+    async def _end(self):
+        self._server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _store(self, command, body):
         if command & 0xF0 == PUBLISH and command & _QOS_1:
@@ -72,6 +82,9 @@ class OddBroker:
         return body
 
     async def _serve(self, from_client, to_client):
+        if self.closed:
+            to_client.close()
+            return
         from_broker, to_broker = await asyncio.open_connection("127.0.0.1", self._upstream)
         exact = set()
 

@@ -4,6 +4,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from pi_agent.agent import PiAgent
+from pi_agent.settings import PiSettings
+from runtime.clock import SystemClock
 from tests.deadline import stays, until
 from tests.intruder import ROOT, Intruder, TopicReader
 from tests.network.boats import Boat
@@ -21,6 +24,15 @@ def locked(topside):
     return [each.result and each.result.state for each in topside.counts().vehicles] == ["locked"]
 
 
+def separate(*agents):
+    """Whether pings go over their own connection."""
+    return all(each._connection.carrier is each._connection.pings for each in agents)
+
+
+def end(connection):
+    connection.post(lambda: connection._client.socket() and connection._client.socket().close())
+
+
 @pytest.fixture
 def stalling(mosquitto):
     made = OddBroker(mosquitto.port)
@@ -34,15 +46,45 @@ def test_pings_go_on_while_the_broker_reads_nothing_of_a_client_that_publishes(s
         boat = Boat(stalling.url, stack, ping_connection=True)
         pi, topside = boat.vehicle("rov1"), boat.topside()
         checker = Boat(stalling.url, stack).checker()
-        until(
-            lambda: locked(topside) and pi._connection._granted and topside._connection._granted, 30, "a lock"
-        )
+        until(lambda: locked(topside) and separate(pi, topside), 30, "a lock")
         stalling.stall()
         heard, done = len(checker.heard), exchanges(topside)
         until(lambda: exchanges(topside) > done + 10, 30, "exchanges without a word of the broker's")
         stalling.recover()
         until(lambda: len(checker.heard) > heard + 2, 60, "results again")
         assert locked(topside)
+
+
+def test_where_nobody_is_let_in_a_spare_connection_to_another_broker_carries_the_pings(mosquitto):
+    nodes = [OddBroker(mosquitto.port) for _ in range(3)]
+    with ExitStack() as stack:
+        for node in nodes:
+            stack.callback(node.stop)
+        boat = Boat(",".join(node.url for node in nodes), stack, ping_connection=True)
+        agents = boat.vehicle("rov1"), boat.topside()
+        spares = [each._connection.spare for each in agents]
+        until(lambda: separate(*agents) and all(each.up for each in spares), 30, "all connections")
+        assert all(each._connection.pings.address != each._connection.spare.address for each in agents)
+        until(lambda: locked(agents[1]), 30, "a lock")
+        for node in nodes:
+            node.closed = True
+        for each in agents:
+            end(each._connection.pings)
+            end(each._connection.main)
+        until(
+            lambda: all(each._connection.carrier is each._connection.spare for each in agents),
+            30,
+            "the spare",
+        )
+        done = exchanges(agents[1])
+        until(lambda: exchanges(agents[1]) > done + 10, 30, "exchanges over the spare connections")
+        assert not any(each._connection.pings.up or each._connection.main.up for each in agents)
+        for node in nodes:
+            node.closed = False
+        until(lambda: separate(*agents) and all(each._connection.up for each in agents), 60, "all as before")
+        done = exchanges(agents[1])
+        until(lambda: exchanges(agents[1]) > done + 10, 30, "exchanges")
+        assert all(each.up for each in spares)
 
 
 def test_with_one_connection_they_stop_meanwhile(stalling):
@@ -78,13 +120,25 @@ def test_accounts_have_one_for_pings_beside_them_with_the_same_password(secured)
     secured.start()
     with ExitStack() as stack:
         agents = both(secured, stack)
-        until(lambda: all(each._connection._granted for each in agents), 30, "both connections")
+        until(lambda: separate(*agents), 30, "both connections")
         until(lambda: locked(agents[1]), 30, "a lock")
         assert all(each.status_text.startswith("connected to") for each in agents)
         assert "'rov1@ping'" in secured.log()
-        agents[1]._connection.main.post(agents[1]._connection.main._client.socket().close)
+        end(agents[1]._connection.main)
         done = exchanges(agents[1])
         until(lambda: exchanges(agents[1]) > done + 10, 30, "exchanges")
+
+
+def test_a_spare_connection_that_is_the_same_client_to_the_broker_is_given_up(secured):
+    """Two addresses of one mosquitto, which binds client ids to accounts."""
+    secured.start()
+    urls = {"broker": f"{secured.url},mqtt://localhost:{secured.port}"}
+    with ExitStack() as stack:
+        settings = {"ping_connection": True, **secured.account("rov1"), **urls}
+        pi = PiAgent(PiSettings(vehicle="rov1", no_http=True, **settings), SystemClock())
+        Boat.start(Boat(secured.url, stack), pi)
+        assert pi._connection.spare.wait_until_finished(120)
+        until(lambda: separate(pi) and pi._connection.pings.last_problem is None, 60, "one that lasts")
 
 
 def test_without_that_account_pings_go_over_the_one_there_is_and_it_is_said(secured):
@@ -95,7 +149,7 @@ def test_without_that_account_pings_go_over_the_one_there_is_and_it_is_said(secu
     with ExitStack() as stack:
         agents = both(secured, stack)
         until(lambda: locked(agents[1]), 60, "a lock")
-        assert not any(each._connection._granted for each in agents)
+        assert not any(separate(each) for each in agents)
         until(lambda: "refuses account 'rov1@ping'" in agents[0].status_text, 30, agents[0].status_text)
         assert agents[0].health().broker_connected
         stays(lambda: locked(agents[1]), 1, "the lock")

@@ -63,8 +63,13 @@ def write_log(path, autopilot, *, seconds=120, rate=20):
     return truth
 
 
-def write_tlog_of(path, autopilot, clock, *, seconds=120, rate=20, timesync=False, system=1, early=None):
-    """What a recorder whose clock is `clock` heard: packets that took 1 ms and, mostly, some more."""
+def write_tlog_of(
+    path, autopilot, clock, *, seconds=120, rate=20, timesync=False, system=1, early=None, copied_ns=0
+):
+    """What a recorder whose clock is `clock` heard: packets that took 1 ms and, mostly, some more.
+
+    `copied_ns`: so much later a router's copy of each TIMESYNC request is heard, and the answer after that.
+    """
     chance, sender, entries = np.random.default_rng(6), mavlink.MAVLink(None, system, 1), []
     surface = mavlink.MAVLink(None, 255, 190)
     begin_s = round(autopilot.booted_s) + 1
@@ -79,7 +84,9 @@ def write_tlog_of(path, autopilot, clock, *, seconds=120, rate=20, timesync=Fals
             boot_ns = int(autopilot.boot_ns(answered_ns))
             request = mavlink.MAVLink_timesync_message(0, at_ns).pack(surface)
             answer = mavlink.MAVLink_timesync_message(boot_ns, at_ns).pack(sender)
-            entries += [(at_ns, request), (answered_ns + 2_000_000 + int(chance.exponential(1e6)), answer)]
+            heard_ns = answered_ns + 2_000_000 + copied_ns + int(chance.exponential(1e6))
+            entries += [(at_ns, request), (heard_ns, answer)]
+            entries += [(at_ns + copied_ns, request)] if copied_ns else []
     entries = [each for each in sorted(entries) if not clock.off((each[0] - START) / S)]
     stamps = clock.shows(np.array([at_ns for at_ns, _ in entries])) // 1000
     for number, early_ms in (early or {}).items():

@@ -229,6 +229,16 @@ def test_the_command_leaves_other_files_of_that_suffix_in_a_sensors_folder(tmp_p
     assert (folder / "1.BIN.topside.csv").exists()
 
 
+def test_of_copies_of_a_request_the_first_one_counts(tmp_path, tmp_path_factory):
+    path, autopilot, clock = tmp_path / "1.bin", Autopilot(), CLOCKS["drift"]
+    truth = write_log(path, autopilot)
+    write_tlog_of(tmp_path / "flight.tlog", autopilot, clock, timesync=True, copied_ns=20_000_000)
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert "bounded by TIMESYNC" in result.outcome.notes[0]
+    assert result.counts["ok"] > 0.9 * len(truth)
+    assert outside(rows_of(path), by_time(autopilot, truth)) == 0
+
+
 TOPSIDES = {
     "slewed": {"slews": [(60, 60.1, 80_000)]},
     "slewed_at_the_end": {"slews": [(109, 126, 80_000)]},

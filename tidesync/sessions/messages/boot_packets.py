@@ -93,7 +93,7 @@ class BootPackets:
 
     def _timesync(self, system: int, component: int, message: Any, at: tuple[int, int]) -> None:
         if not message.tc1:
-            self._requests[message.ts1] = at
+            self._requests.setdefault(message.ts1, at)  # routers forward copies
         elif component == _AUTOPILOT and message.ts1 in self._requests:
             start = self._start(system, message.tc1 // 1_000_000)
             start.asked.append((message.tc1, *self._requests[message.ts1]))

@@ -53,6 +53,7 @@ class PeerLog:
         self._log = log
         self._most = lines_per_minute
         self._peers: dict[Hashable, _Lines] = {}
+        self._full_until_ns = 0
 
     def info(self, peer: Hashable, sentence: str, now_ns: int) -> None:
         """Log at INFO; `now_ns` is the RAW clock."""
@@ -81,9 +82,13 @@ class PeerLog:
 
     def _forget_old(self, now_ns: int) -> bool:
         """Forget peers without a line for a minute; returns whether that made room."""
+        if now_ns < self._full_until_ns:
+            return False  # a look at each of them would be the dearest part of a flood
         old = [peer for peer, lines in self._peers.items() if now_ns - lines.since_ns >= _REPEAT_NS]
         for peer in old:
             del self._peers[peer]
+        oldest_ns = min((lines.since_ns for lines in self._peers.values()), default=now_ns - _REPEAT_NS)
+        self._full_until_ns = min(oldest_ns, now_ns) + _REPEAT_NS
         return bool(old)
 
 

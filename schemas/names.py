@@ -12,7 +12,7 @@ from pydantic import AfterValidator, WithJsonSchema
 from schemas.base import SchemasError
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
-_MOST_CACHED = 4096
+_MOST_CACHED = 16_384
 """Names found valid: they come from the network, so they are bounded."""
 _MOST_BYTES = 200
 _FORBIDDEN = r'/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'

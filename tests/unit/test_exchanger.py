@@ -1,8 +1,11 @@
 """The exchanger: what makes an exchange, what does not, and whose pongs are taken."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtime.clock import Reading
+from schemas.base import LATEST_NS
 from schemas.exchange import Exchange
 from schemas.messages import Pong
 from topside_agent.measuring.exchanger import Exchanger, Refused
@@ -174,3 +177,25 @@ def test_a_write_before_its_ping_or_without_one_is_none(exchanger):
     exchanger.departed(9 * MS)
     exchange = exchanger.finish(pong(ping), reading(12))
     assert exchange.origin_ns - exchange.topside_realtime_minus_raw_ns == 10 * MS
+
+
+@given(
+    st.integers(0, LATEST_NS) | st.integers(-2 * LATEST_NS, 2 * LATEST_NS),
+    st.integers(-LATEST_NS, LATEST_NS) | st.integers(-2 * LATEST_NS, 2 * LATEST_NS),
+    st.integers(0, 3 * 10**9),
+    st.integers(0, 10**9),
+)
+def test_what_is_made_without_the_model_is_what_the_model_takes(
+    raw_ns, difference_ns, width_ns, resolution_ns
+):
+    found = []
+    for checked in (True, False):
+        exchanger = Exchanger("rov1", "laptop", timeout_ns=2000 * MS, resolution_ns=1)
+        exchanger._checked = checked
+        asked = exchanger.begin(Reading(0, 0, 0), nonce(1))
+        exchanger.departed(max(raw_ns - MS, 0))
+        received = Reading(raw_ns, difference_ns, width_ns)
+        found.append(exchanger.finish(pong(asked, resolution_ns=resolution_ns), received))
+    assert found[0] == found[1]
+    if isinstance(found[0], Exchange):
+        assert Exchange.decode(found[0].encode()) == found[0]

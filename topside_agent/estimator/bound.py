@@ -207,19 +207,20 @@ class Bound:
 
         A finite bound is not later than `now_s`: reversed ages would make wrong bounds of true ones.
         """
-        upper_at, upper, lower_at, lower = columns
-        if not (self.limits.tangents and upper.size):
+        if not (self.limits.tangents and columns.size):
             return True
-        above = _side(upper_at, upper, self.limits.wander, now_s)
-        below = _side(lower_at, lower, -self.limits.wander, now_s)
+        above, below = _sides(columns, self.limits.wander, now_s)
         return self._upper.refit(above, below, now_s) and self._lower.refit(
             below.negated(), above.negated(), now_s
         )
 
 
-def _side(at_s: Floats, ns: Floats, wander: float, now_s: float) -> _Side:
+def _sides(columns: Floats, wander: float, now_s: float) -> tuple[_Side, _Side]:
+    """The upper and the lower bounds, both computed at once: numpy takes a microsecond for each call."""
+    at_s, ns = columns[::2], columns[1::2]
     ages = np.abs(now_s - at_s)  # a bound that is later is infinite (an empty block's, or one that waits)
-    return _Side(at_s, ns, ages, ns + wander * ages * np.sqrt(ages))
+    slack = wander * ages * np.sqrt(ages)
+    return _Side(at_s[0], ns[0], ages[0], ns[0] + slack[0]), _Side(at_s[1], ns[1], ages[1], ns[1] - slack[1])
 
 
 def backward_bounds(

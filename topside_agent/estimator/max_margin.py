@@ -111,19 +111,19 @@ class Fit:
     left: Tangent | None
     right: Tangent | None
 
-    def holds(self, first: int, newest: Sequence[float]) -> bool:
+    def holds(self, first: int, newest: Sequence[Sequence[float]]) -> bool:
         """Whether it is still the best line of a window that begins with block `first`.
 
-        It is if its tangents' blocks are in the window and the `newest` block lies outside of its margin.
+        It is if its tangents' blocks are in the window and the `newest` blocks lie outside of its margin.
         """
         if self.left is None or self.right is None or self.left[2] < first or self.right[2] < first:
             return False
-        upper_at, upper, lower_at, lower = newest
-        half = self.margin / 2
-        return (
-            upper - self.slope * upper_at >= self.middle + half
-            and lower - self.slope * lower_at <= self.middle - half
-        )
+        slope, half = self.slope, self.margin / 2
+        high, low = self.middle + half, self.middle - half
+        for upper_at, upper, lower_at, lower in newest:
+            if upper - slope * upper_at < high or lower - slope * lower_at > low:
+                return False
+        return True
 
 
 class _Closed:
@@ -135,10 +135,9 @@ class _Closed:
         self._columns = columns
         self._few: list[list[float]] = columns[:, -_FEW:].tolist()
 
-    @property
-    def newest(self) -> list[float]:
-        """The newest block: upper's time, upper, lower's time, lower."""
-        return [row[-1] for row in self._few]
+    def newest(self, count: int) -> list[list[float]]:
+        """The newest blocks: of each one upper's time, upper, lower's time, lower."""
+        return [[row[-place] for row in self._few] for place in range(1, count + 1)]
 
     def tangent(self, span: int, slope: float) -> tuple[Tangent, float, float]:
         """The tangent at `slope` for the window of the last `span` blocks; margin and middle there."""
@@ -170,8 +169,12 @@ class WindowFits:
         self._fits: list[Fit | None] = []
         self._number = 0
 
-    def close(self, columns: Floats, spans: Sequence[int], begin: int, passed: int) -> list[Fit]:
+    def close(
+        self, columns: Floats, spans: Sequence[int], begin: int, passed: int, together: int = 1
+    ) -> list[Fit]:
         """The fits over the last `spans` (rising) of the closed blocks, `passed` blocks after the last call.
+
+        `together`: as of `WindowSet.close`.
 
         `columns` are those of `Blocks.columns`. The windows have the indices from `begin` on; each holds at
         least `FEWEST_BLOCKS` blocks with exchanges.
@@ -182,10 +185,10 @@ class WindowFits:
         closed = _Closed(columns, self._number)
         self._fits += [None] * (begin + len(spans) - len(self._fits))
         self._fits[:begin] = [None] * begin  # they miss this block, so they may not hold any more
-        block, shorter, found = closed.newest, None, []
+        blocks, shorter, found = closed.newest(together), None, []
         for index, span in enumerate(spans, begin):
             fit = self._fits[index]
-            if fit is None or passed != 1 or not fit.holds(self._number - span + 1, block):
+            if fit is None or passed != together or not fit.holds(self._number - span + 1, blocks):
                 left, right = _usable(fit, shorter, self._number - span + 1)
                 fit = self._fits[index] = self._search(closed, span, left, right)
             found.append(fit)

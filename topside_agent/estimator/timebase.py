@@ -19,6 +19,7 @@ from topside_agent.estimator.window_set import WindowSet
 
 if TYPE_CHECKING:
     from topside_agent.estimator.average_errors import AverageErrors
+    from topside_agent.estimator.blocks import Floats
     from topside_agent.estimator.constraints import Constraint
     from topside_agent.estimator.segments import StepDetector
     from topside_agent.estimator.settings import EstimatorSettings
@@ -82,6 +83,9 @@ class Timebase:
         self._settings, self._errors, self._step_detector = settings, errors, step_detector
         self._drift = drift
         self._closed: int | None = None
+        self.stride = 1
+        """The windows take so many blocks at a time, once the timebase is no longer young."""
+        self._passed = self._deferred = 0
         self._relative_of: Constraint | None = None
         self._relative = RelativeBounds(0.0, 0.0, 0.0, 0.0)
         self._lines: tuple[list[Line], list[Line]] | None = None
@@ -166,11 +170,19 @@ class Timebase:
         if self.windows is not None:
             # Blocks without exchanges may already follow; the next call counts them in `passed`.
             newest = columns.shape[1] - (self.blocks.index or 0) + closed + 1
-            self.windows.close(columns[:, :newest], end_s, passed)
+            self._close_windows(self.windows, columns[:, :newest], end_s, passed)
             if self.averages is not None:
                 self.averages.close(end_s, passed, self.windows.line, self.blocks.slope)
         stepped = self._step_detector.stepped(columns, self.blocks.slope, (greatest - least) / 2)
         return None if stepped is None else end_s - stepped * self.blocks.block_s
+
+    def _close_windows(self, windows: WindowSet, columns: Floats, end_s: float, passed: int) -> None:
+        self._passed, self._deferred = self._passed + passed, self._deferred + 1
+        if self._deferred < self.stride and passed == 1 and end_s > _YOUNG_S:
+            return
+        together = self._deferred if self._deferred == self._passed else 1
+        windows.close(columns, end_s, self._passed, together)
+        self._passed = self._deferred = 0
 
     def admits(self, constraint: Constraint, jumped_ns: int = 0) -> bool:
         """Whether `constraint` agrees with all before, had the offset jumped by `jumped_ns` before it."""

@@ -150,12 +150,15 @@ class WindowErrors:
         self.bends = [value * keep for value in self.bends]
         self.counts = [value * keep for value in self.counts]
 
-    def add(self, index: int, squared: float, bend: float) -> None:
-        """Count a disagreement (ns²) of the window with this index, and the change of slope (ns/s) in it."""
+    def add(self, index: int, squared: float, bend: float, blocks: int = 1) -> None:
+        """Count a disagreement (ns²) of the window with this index, and the change of slope (ns/s) in it.
+
+        They stand for `blocks` blocks of time.
+        """
         self._least = None
-        self.sums[index] += squared
-        self.bends[index] += bend**2 / 2
-        self.counts[index] += 1.0
+        self.sums[index] += squared * blocks
+        self.bends[index] += bend**2 / 2 * blocks
+        self.counts[index] += blocks
 
     def means(self) -> list[float]:
         """The mean disagreement (ns²) of each window, 0 where none was measured."""

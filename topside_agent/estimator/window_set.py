@@ -86,9 +86,10 @@ class WindowSet:
         self.line = self.earlier = None
         self._restart()
 
-    def close(self, columns: Floats, end_s: float, passed: int) -> None:
+    def close(self, columns: Floats, end_s: float, passed: int, together: int = 1) -> None:
         """Take the closed blocks, the newest ending at `end_s` and `passed` blocks after the one before.
 
+        `together` is `passed` where none of those is empty, and all are taken at once; else 1.
         After a gap (`gap_s`) the windows start again: a line across it would claim an accuracy that was
         measured elsewhere.
         """
@@ -101,11 +102,11 @@ class WindowSet:
         self._errors.forget(passed)
         length = self._history.length + 1
         first, spans = self._usable(columns, length)
-        fits = self._fits.close(columns, spans[first:], first, passed)
+        fits = self._fits.close(columns, spans[first:], first, passed, together)
         unknown = [nan] * first, [nan] * (len(self._spans) - len(spans))
         offsets = [*unknown[0], *(fit.middle + fit.slope * end_s for fit in fits), *unknown[1]]
         slopes = [*unknown[0], *(fit.slope for fit in fits), *unknown[1]]
-        squared = self._measure(offsets, slopes, self._history.rotate(offsets, slopes))
+        squared = self._measure(offsets, slopes, self._history.rotate(offsets, slopes), together)
         if fits:
             self._average(end_s, spans, offsets, fits, squared)
 
@@ -125,7 +126,7 @@ class WindowSet:
         return int((known < FEWEST_BLOCKS).sum()), spans
 
     def _measure(
-        self, offsets: list[float], slopes: list[float], before: list[tuple[float, float]]
+        self, offsets: list[float], slopes: list[float], before: list[tuple[float, float]], blocks: int
     ) -> list[float]:
         """Record each full window's disagreement (ns²) with the one before it; 0 where there is none."""
         squared = [0.0] * len(self._spans)
@@ -138,7 +139,7 @@ class WindowSet:
             found = disagreement(past, offsets[index] - slopes[index] * span_s, bend, span_s)
             if isfinite(found):
                 squared[index] = found
-                self._errors.add(index, found, bend)
+                self._errors.add(index, found, bend, blocks)
         return squared
 
     def _average(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from runtime.clock import Reading, was_set
+from schemas.base import LATEST_NS, maker
 from schemas.exchange import MQTT, Exchange, Method, fault_of
 from schemas.messages import Ping, Pong
 from topside_agent.measuring.instances import Instances
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time"]
 """Why a pong made no exchange: it answers no outstanding ping (late, replayed, foreign); its ping was
@@ -27,11 +31,24 @@ _DROPPED_BECAUSE: dict[Reason, str] = {
 
 
 _LOOK_AGAIN_NS = 50_000_000
+_COARSEST_NS = 10**9
+
+
+_NONCE_BYTES, _AT_ONCE = 8, 256
+_nonces: list[str] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_nonces.clear)  # no two processes may use the same
 
 
 def random_nonce() -> str:
-    """A ping's nonce."""
-    return secrets.token_hex(8)
+    """A ping's nonce; the system is asked for many at once."""
+    while True:
+        try:
+            return _nonces.pop()
+        except IndexError:
+            digits = os.urandom(_NONCE_BYTES * _AT_ONCE).hex()
+            width = 2 * _NONCE_BYTES
+            _nonces.extend(digits[begin : begin + width] for begin in range(0, len(digits), width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,8 @@ class Exchanger:
         self._outstanding: _Outstanding | None = None
         self._previous_nonce: str | None = None
         self._not_before_ns = 0
+        self._checked = False
+        """Whether the model has found an exchange with these names valid."""
 
     @property
     def waiting(self) -> bool:
@@ -173,25 +192,38 @@ class Exchanger:
         origin_ns = outstanding.sent.raw_ns + difference_ns
         if pong.seq != outstanding.ping.seq or pong.transmit_ns < pong.receive_ns:
             return None
+        values: dict[str, Any] = {
+            "vehicle": self._vehicle,
+            "topside": self._topside,
+            "method": self._method.name,
+            "seq": self.seq,
+            "boot_id": pong.boot_id,
+            "origin_ns": origin_ns,
+            "receive_ns": pong.receive_ns,
+            "transmit_ns": pong.transmit_ns,
+            "destination_ns": received.realtime_ns,
+            "pi_realtime_minus_raw_ns": pong.realtime_minus_raw_ns,
+            "topside_realtime_minus_raw_ns": difference_ns,
+            "topside_boot_id": self._boot_id,
+            "instance_id": self._instance_id,
+            "receive_stamp": pong.receive_stamp,
+            "transmit_stamp": pong.transmit_stamp,
+            "resolution_ns": pong.resolution_ns + self._resolution_ns + -(-received.width_ns // 2),
+        }
         try:
-            exchange = Exchange(
-                vehicle=self._vehicle,
-                topside=self._topside,
-                method=self._method.name,
-                seq=self.seq,
-                boot_id=pong.boot_id,
-                origin_ns=origin_ns,
-                receive_ns=pong.receive_ns,
-                transmit_ns=pong.transmit_ns,
-                destination_ns=received.realtime_ns,
-                pi_realtime_minus_raw_ns=pong.realtime_minus_raw_ns,
-                topside_realtime_minus_raw_ns=difference_ns,
-                topside_boot_id=self._boot_id,
-                instance_id=self._instance_id,
-                receive_stamp=pong.receive_stamp,
-                transmit_stamp=pong.transmit_stamp,
-                resolution_ns=pong.resolution_ns + self._resolution_ns + -(-received.width_ns // 2),
-            )
+            exchange = _made(values) if self._checked and _in_range(values) else Exchange(**values)
         except ValidationError:
             return None
+        self._checked = True
         return None if fault_of(exchange) else exchange
+
+
+_made = maker(Exchange)
+
+
+def _in_range(values: Mapping[str, Any]) -> bool:
+    """Whether these numbers are valid beside an exchange's names and a pong's content, which are."""
+    stamps = values["origin_ns"], values["destination_ns"]
+    difference_ns: int = values["topside_realtime_minus_raw_ns"]
+    fine: bool = values["resolution_ns"] <= _COARSEST_NS
+    return fine and min(stamps) >= 0 and max(stamps) <= LATEST_NS and abs(difference_ns) <= LATEST_NS

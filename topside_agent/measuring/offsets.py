@@ -88,7 +88,7 @@ class Offsets:
             self._began_ns = began_ns
             return None
         self.fallback.reset()
-        settled = self.estimator.settled
+        settled, self.estimator.stride = self.estimator.settled, self._pace.stride
         added = self.estimator.add(exchange)
         self.changed |= added.cut is not None or self.estimator.settled != settled
         if added.cut and added.cut.cause not in _KEPT_ACROSS:

@@ -17,6 +17,7 @@ RESTING_NS = 5_000_000_000
 """Between results of a locked vehicle whose clock rests, if there are many."""
 GRID_NS = 25_000_000
 """Pings to many vehicles are due at the same instants, so far apart: one wake-up serves several."""
+_STRIDE = 2
 _LEAST_RATE = 0.05
 _MISSED = 2.5
 
@@ -73,6 +74,8 @@ class Pace:
         """Within so much a result follows that of a locked vehicle whose clock rests."""
         self.grid_ns = 1
         """What the instants of steady pings are multiples of."""
+        self.stride = 1
+        """How many blocks the windows of an estimator take at a time."""
         self._set(1.0)
 
     def _set(self, slowdown: float) -> None:
@@ -91,6 +94,7 @@ class Pace:
         many = vehicles > MANY
         self.resting_ns = max(self.publish_ns, RESTING_NS) if many else self.publish_ns
         self.grid_ns = GRID_NS if many else 1
+        self.stride = _STRIDE if many else 1
         self._demand_hz = vehicles * self._rate
 
     def worked(self, busy_s: float, pings: int, seconds: float) -> bool:

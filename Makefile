@@ -77,7 +77,7 @@ bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK
 bench-correction: .venv/.dev ## `tidesync correct` on tables of 0.5 and 1 GB beside pandas and polars (10 min); into docs/lab/
 	$(BIN)/python -m bench.correction --markdown docs/lab/bench-correction.md --json bench/results/bench-correction.json $(ARGS)
 
-bench-messages: .venv/.dev ## `tidesync correct` on MCAP files beside a copy by the mcap library (5 min); into docs/lab/
+bench-messages: .venv/.dev ## `tidesync correct` on a file of each format beside a plain pass over it (15 min); into docs/lab/
 	$(BIN)/python -m bench.messages --markdown docs/lab/bench-messages.md --json bench/results/bench-messages.json $(ARGS)
 
 bench-archive: .venv/.dev ## `tidesync correct` of a session and an archive with two processes beside one (5 min); into docs/lab/

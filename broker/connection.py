@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from broker.callback_runner import MAX_WAIT_S, CallbackRunner
 from broker.client.limited import fitting
-from broker.client.make import make_client, prepare
+from broker.client.make import make_client, open_connection
 from broker.client.socket_loop import SocketLoop, Wakeup
-from broker.errors import CONNECT_ERRORS, BrokerError, connect_error
 from broker.interface import Callbacks, Outgoing
 from broker.reconnect import CONNACK_S, CONNECT_S, STABLE_NS, Ending, ReconnectPolicy
 from broker.subscriber import Subscriber
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from broker.address import BrokerAddress
-    from broker.errors import NotAuthorizedError
+    from broker.errors import BrokerError, NotAuthorizedError
     from broker.settings import ConnectionSettings
     from broker.subscriptions import Answered
     from runtime.clock import Clock
@@ -44,7 +44,7 @@ class Connection:
     """Keeps one MQTT 3.1.1 connection alive and calls `callbacks` from the network thread.
 
     `name` tells processes apart in the broker's log (see `make_client`); `gather_s` is as for `SocketLoop`.
-    One that is `lasting` asks again, once a minute, when its account is refused.
+    One that is `lasting` asks again when its account is refused, and calls the agent while it connects.
     """
 
     def __init__(
@@ -203,18 +203,13 @@ class Connection:
             self._finished.set()
 
     def _connect_once(self) -> None:
-        try:
-            self.policy.step_aside()
-            settings = self.policy.settings
-            with self.loop.allowing(_CONNECT_LIMIT_S):
-                prepare(self._client, settings, connect_timeout_s=CONNECT_S * self.policy.share)
-                self._client.connack = None
-                self._client.connect(settings.address.host, settings.address.port, settings.keepalive_s)
-        except CONNECT_ERRORS as error:
-            self._retry_later(connect_error(settings.address, error, ca_file=settings.ca_file))
-            return
-        except BrokerError as error:
-            self._retry_later(error)  # a file of the settings was good at the start: it is being renewed
+        self.policy.step_aside()
+        meanwhile = partial(self._pause, MAX_WAIT_S) if self._lasting else None
+        with self.loop.allowing(_CONNECT_LIMIT_S):
+            timeout_s = CONNECT_S * self.policy.share
+            problem = open_connection(self._client, self.policy.settings, timeout_s, meanwhile)
+        if problem is not None:
+            self._retry_later(problem)
             return
         self.nodelay = self._client.tune()
         if not self.nodelay:
@@ -246,8 +241,13 @@ class Connection:
         for each in self.policy.reportable(problem):
             self._limited_log.warning(f"{each}; trying again")
         until_ns = self._clock.raw_ns() + round(wait_s * 1e9)
-        while not self._stopping.is_set() and (left_ns := until_ns - self._clock.raw_ns()) > 0:
-            self._wakeup.pause(min(self._work(), left_ns / 1e9))
+        while (left_ns := until_ns - self._clock.raw_ns()) > 0 and self._pause(left_ns / 1e9):
+            pass
+
+    def _pause(self, most_s: float) -> bool:
+        """Do what is due, and wait up to `most_s` seconds for more; whether to go on."""
+        self._wakeup.pause(min(self._work(), most_s))
+        return not self._stopping.is_set()
 
     def _serve(self, opened_ns: int) -> str:
         """Run the connection until it ends; returns why."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 _UNCHECKED = re.compile(
     r"^(CHANGELOG\.md|tools/words\.py|LICENSE|bench/results/.*|schemas/published/.*|.*\.(lock|png|svg)"
-    r"|tests/package-lock\.json|tidesync/plotly/.*\.js)$"
+    r"|tests/samples/session_.*|tests/package-lock\.json|tidesync/plotly/.*\.js)$"
 )
 
 TEXT = {

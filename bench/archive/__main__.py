@@ -107,8 +107,8 @@ Two processes beside one: {"; ".join(ratios)}. All runs wrote the same bytes.
 
 What was done before is kept: what remains is the program's start, the hashes of the session's records and a
 look at each file.
-Where other programs want all cores, a second process has none to gain, and only the CPU time compares: each
-further process costs its start.
+Where other programs want all cores, as on the two shared cores of these figures, a second process has none
+to gain, and the times say little: only the CPU time compares. Each further process costs its start.
 """
 
 

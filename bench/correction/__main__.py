@@ -1,24 +1,22 @@
 """`python -m bench.correction`: `tidesync correct` beside pandas and polars, on tables of 0.5 and 1 GB.
 
-Each pass is a process of its own; its peak memory is ru_maxrss. pandas and polars add one constant to each
-timestamp, without an error and without a state. Wall clock and CPU time of one run, or of the fastest of
-several in turn.
+Each pass is a process of its own. pandas and polars add one constant to each timestamp, without an error and
+without a state. Wall clock and CPU time of one run, or of the fastest of several in turn.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-import sys
 import tempfile
 from pathlib import Path
-from time import perf_counter
 from typing import NamedTuple
 
 import click
 
 from bench.correction.session import FAMILIES, ROW_BYTES, make_session
 from bench.tables import markdown_table, number, tell
+from bench.used import used_by
 from runtime.version import VERSION
 
 SIZES_MB = (500, 1000)
@@ -72,14 +70,7 @@ def measured(rows: int, rounds: int) -> dict[str, Run]:
 
 def run(module: list[str], rows: int) -> Run:
     """One process `python -m …`."""
-    begun = perf_counter()
-    command = [sys.executable, "-m", *module]
-    process = os.posix_spawn(sys.executable, command, {**os.environ, "POLARS_MAX_THREADS": "1"})
-    _, status, usage = os.wait4(process, 0)
-    seconds = perf_counter() - begun
-    if status:
-        raise click.ClickException(f"{' '.join(command)} ended with {status}")
-    return Run(rows, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+    return Run(rows, *used_by(module))
 
 
 def document(runs: dict[int, dict[str, Run]], rounds: int) -> str:

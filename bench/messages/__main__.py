@@ -1,7 +1,7 @@
-"""`python -m bench.messages`: `tidesync correct` on MCAP files beside a copy by the mcap library.
+"""`python -m bench.messages`: `tidesync correct` on a file of each format beside a plain pass over it.
 
-Each pass is a process of its own; its peak memory is ru_maxrss. The copy reads each message and writes it as
-it is: no other time, no error, no state. CPU time is what compares on a machine that does other work too.
+Each pass is a process of its own, and all take turns. A ratio is of two passes of one round: what other
+programs do at that time touches both.
 """
 
 from __future__ import annotations
@@ -10,98 +10,119 @@ import os
 import platform
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import numpy as np
-from mcap.writer import CompressionType, Writer
 
-from bench.correction.__main__ import Run, run
 from bench.correction.session import DURATION_S, FAMILIES, make_session
 from bench.estimators.traces import make_trace
-from bench.tables import markdown_table, number, tell
-from runtime.version import VERSION
+from bench.messages import files
+from bench.messages.document import document
+from bench.messages.kinds import KINDS, Kind
+from bench.tables import tell
+from bench.used import Used, used_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-PAYLOADS = {"1 KB": 1_000, "100 KB": 100_000, "100 bytes": 100}
-COMPRESSIONS = ("ZSTD", "NONE")
+ONE_PASS, TWO_PASSES = FAMILIES
+FEW = 200
+"""Messages of a file that shows what a program's start takes."""
+LEAST = 5_000
+"""Records of a dataflash log whose attitudes show of which dive it is."""
+PART = 4
+"""Memory is compared with that of a file so many times smaller."""
+
+
+class Figures(NamedTuple):
+    """What was measured of a kind of file; each list has a value of each round."""
+
+    kind: Kind
+    bytes: int
+    runs: dict[str, list[Used]]
+    smaller: Used
+    """Of `tidesync correct` on the smaller file, where that is read once or twice as the whole one."""
 
 
 @click.command()
-@click.option("--size-mb", default=1000, show_default=True, help="Of payloads; half and all of it are taken.")
+@click.option("--rounds", default=3, show_default=True, help="Each pass so often, in turn.")
+@click.option("--share", default=1.0, show_default=True, help="Of the files' usual sizes.")
+@click.option("--only", multiple=True, help="Kinds whose name begins so.")
 @click.option("--markdown", type=click.Path(path_type=Path))
 @click.option("--json", "json_path", type=click.Path(path_type=Path))
-def main(size_mb: int, markdown: Path | None, json_path: Path | None) -> None:
+def main(
+    rounds: int, share: float, only: Sequence[str], markdown: Path | None, json_path: Path | None
+) -> None:
     """Measure, print and write the figures."""
-    runs: dict[str, Run] = {}
-    for name, payload in PAYLOADS.items():
-        for compression in COMPRESSIONS:
-            part = size_mb // (10 if payload < 1_000 else 1)  # a pass of as many messages
-            for size in (part // 2, part) if name == "1 KB" else (part,):
-                for what, each in measured(size * 1_000_000, payload, compression).items():
-                    runs[f"{size} MB of {name}, {compression.lower()}: {what}"] = each
-                    click.echo(f"{size} MB of {name}, {compression}: {what}: {each}", err=True)
-    how = {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
-    tell({"how": how, "runs": runs}, document(runs), markdown, json_path)
-
-
-def measured(size: int, payload: int, compression: str) -> dict[str, Run]:
-    """All passes over files with so many bytes of payloads."""
-    found = {}
-    for name, family in FAMILIES.items():
-        with tempfile.TemporaryDirectory() as folder:
-            session = Path(folder) / "session"
-            make_session(session, family, 1)
-            file = session / "log.mcap"
-            messages = write_file(file, family, size, payload, compression)
-            if name == "one pass":
-                ends = [str(file), str(Path(folder) / "copy.mcap")]
-                found["copy by the library"] = run(["bench.messages.mcap_copy", *ends], messages)
-            ours = ["tidesync", "-q", "correct", str(session), "--file", str(file), "--vehicle", "rov1"]
-            found[f"tidesync correct, {name}"] = run(ours, messages)
-    return {name: each._replace(rows=size) for name, each in found.items()}
-
-
-def write_file(path: Path, family: str, size: int, payload: int, compression: str) -> int:
-    """Write messages that are spread over the session's hour; how many."""
-    trace, chance = make_trace(family, seed=1, duration_s=DURATION_S), np.random.default_rng(1)
-    messages = size // payload
-    body = chance.bytes(payload // 2) + bytes(payload - payload // 2)
-    at_ns = trace.exchanges[0].origin_ns + np.arange(messages) * (int(DURATION_S * 1e9 - 2e9) // messages)
-    times = (at_ns + trace.truth_at(at_ns)).astype(np.int64).tolist()
-    with path.open("wb") as stream:
-        writer = Writer(stream, compression=CompressionType[compression])
-        writer.start()
-        channels = [writer.register_channel(f"/topic{each}", "cdr", 0) for each in range(10)]
-        for place, log_ns in enumerate(times):
-            writer.add_message(channels[place % 10], log_ns, body, log_ns - 1_000_000, place)
-        writer.finish()  # type: ignore[no-untyped-call]
-    return messages
-
-
-def document(runs: Mapping[str, Run]) -> str:
-    """The page in docs/lab."""
-    head = ["file and pass", "time, s", "CPU, s", "MB of payload/s of CPU", "peak memory, MB"]
-    body = [
-        [name, *map(number, (each.seconds, each.cpu_s, each.rows / each.cpu_s / 1e6, each.peak_mb))]
-        for name, each in runs.items()
+    load = f"{os.getloadavg()[0]:.1f}"
+    kinds = [each for each in KINDS if not only or each.name.startswith(tuple(only))]
+    how: dict[str, Any] = {
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load": load,
+        "rounds": rounds,
+    }
+    found: list[Figures] = []
+    for kind in kinds:
+        found.append(measured(kind._replace(messages=int(kind.messages * share)), rounds))
+        if markdown:
+            markdown.write_text(document(found, how), encoding="utf-8")
+    figures = [
+        {"name": each.kind.name, "bytes": each.bytes, "runs": each.runs, "smaller": each.smaller}
+        for each in found
     ]
-    return f"""\
-# Correcting MCAP files
+    tell({"how": how, "kinds": figures}, document(found, how), markdown, json_path)
 
-Made by `make bench-messages` with Tidesync {VERSION}, on {platform.machine()} ({os.cpu_count()} cores),
-Python {platform.python_version()}: one run of each.
 
-{markdown_table(head, body)}
+def measured(kind: Kind, rounds: int) -> Figures:
+    """All passes over files of a kind."""
+    with tempfile.TemporaryDirectory() as folder:
+        passes: dict[str, list[str]] = {}
+        names = (ONE_PASS, TWO_PASSES) if kind.stepped else (ONE_PASS,)
+        counts = {"whole": kind.messages, "few": FEW}
+        for name, part in [*((name, "whole") for name in names), (ONE_PASS, "few")]:
+            session = Path(folder) / f"{name}, {part}"
+            file = made(session, name, kind, counts[part])
+            passes[f"{name}, {part}"] = ours(session, file, kind)
+            if name == ONE_PASS:
+                beside = session / "flight.tlog" if "--since" in kind.options else Path(folder) / "copy"
+                passes[f"plain, {part}"] = [
+                    "bench.messages.plain",
+                    file.suffix.lower(),
+                    str(file),
+                    str(beside),
+                ]
+        size = (Path(folder) / f"{ONE_PASS}, whole" / kind.file).stat().st_size
+        session = Path(folder) / "smaller"
+        file = made(session, names[-1], kind, kind.messages // PART)
+        smaller = used_by(ours(session, file, kind), quiet=True)
+        runs: dict[str, list[Used]] = {name: [] for name in passes}
+        for _ in range(rounds):
+            for name, command in passes.items():
+                runs[name].append(used_by(command, quiet=True))
+                click.echo(f"{kind.name}: {name}: {runs[name][-1]}", err=True)
+        return Figures(kind, size, runs, smaller)
 
-The files have chunks of 1 MB, as the mcap library writes them, over an hour with 4 exchanges a second; half
-of each payload is random, half zeros. `tidesync correct` reads a file once where the vehicle's clock ran on,
-twice where it was set, and gives each message its own times, and the bounds of their errors; some two seconds
-of each pass are the session's, whatever the file's size. The copy by the library changes nothing.
-On a machine that does other work too, CPU time is what compares.
-"""
+
+def made(session: Path, name: str, kind: Kind, count: int) -> Path:
+    """A session of this clock, with a file of so many messages in it."""
+    family = FAMILIES[name]
+    make_session(session, family, 1)
+    trace = make_trace(family, seed=1, duration_s=DURATION_S)
+    if "--since" in kind.options:
+        count = max(count, LEAST)
+        files.write_tlog(session / "flight.tlog", trace, count // 10)
+    path = session / kind.file
+    kind.write(path, trace, count)
+    return path
+
+
+def ours(session: Path, file: Path, kind: Kind) -> list[str]:
+    """The command that corrects it."""
+    options = [str(session / each) if each == "flight.tlog" else each for each in kind.options]
+    of_it = ["--file", str(file), "--vehicle", "rov1", *options]
+    return ["tidesync", "-q", "correct", "--again", str(session), *of_it]
 
 
 if __name__ == "__main__":

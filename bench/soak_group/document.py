@@ -26,8 +26,9 @@ A fault is a topside that is killed (SIGKILL), stopped (SIGSTOP), cut off (its c
 is not closed) or ended orderly, for 0.5 to 12 s; then it is started, continued, connected again. The next
 one comes up to 20 s later, settled or not. *Measured again* is from the fault to the next answer of the
 vehicle that waited longest, to another topside or to the same one after the fault. *Measured by two* counts
-answers to both. The bound before a takeover is the median of 10 s; bounds are compared where the standby had
-followed the vehicle for 30 s: before that it knows less than the owner did.
+answers to both, since the last fault began or ended. The first bound after a takeover is compared with the
+median of 10 s before it, where the standby had followed the vehicle for 30 s: before that it knows less than
+the owner did. The max error depends on where in the bound the offset is, too.
 
 {figures}
 

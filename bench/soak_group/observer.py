@@ -25,6 +25,7 @@ class Bound(NamedTuple):
     at_s: float
     topside: str
     max_error_ms: float
+    width_ms: float
 
 
 class Observer:
@@ -100,7 +101,9 @@ class Observer:
                 f" in truth {true_ms} ± {width_ms}"
             )
         if values["state"] == "locked" and not values["age_s"]:
-            self.bounds[vehicle].append(Bound(now_s, topside, values["max_error_ms"]))
+            self.bounds[vehicle].append(
+                Bound(now_s, topside, values["max_error_ms"], values["upper_ms"] - values["lower_ms"])
+            )
 
     def _read_clock(self) -> None:
         while not self._ended.wait(_READ_EVERY_S):

@@ -16,11 +16,13 @@ from broker.client.packets import MOST_INFLIGHT
 from broker.client.paho_compat import VERSION, aim, contract_fault
 from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
+from broker.errors import CONNECT_ERRORS, BrokerError, connect_error
 from broker.interface import Outgoing
+from broker.probe import reach
 from broker.tls.context import client_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from broker.settings import ConnectionSettings
 
@@ -62,6 +64,30 @@ def make_client(
     for each in settings.alternatives:
         prepare(client, each, connect_timeout_s=1.0)
     return client
+
+
+def open_connection(
+    client: PlainClient,
+    settings: ConnectionSettings,
+    timeout_s: float,
+    meanwhile: Callable[[], bool] | None = None,
+) -> BrokerError | None:
+    """Connect, within `timeout_s` for each of its addresses; why that failed, or None.
+
+    With `meanwhile` the port is tried first, in a thread, and that called until it answers.
+    """
+    address = settings.address
+    try:
+        if meanwhile is not None:
+            reach(address, timeout_s, meanwhile)
+        prepare(client, settings, connect_timeout_s=timeout_s)
+        client.connack = None
+        client.connect(address.host, address.port, settings.keepalive_s)
+    except CONNECT_ERRORS as error:
+        return connect_error(address, error, ca_file=settings.ca_file)
+    except BrokerError as error:
+        return error  # a file of the settings was good at the start: it is being renewed
+    return None
 
 
 def prepare(client: PlainClient, settings: ConnectionSettings, *, connect_timeout_s: float) -> None:

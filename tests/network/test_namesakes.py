@@ -84,3 +84,20 @@ def test_two_laptops_that_measure_nothing_are_found_by_doctor_and_by_each_other(
         return doctor.returncode == 1 and "FAIL topsides two topsides are named topside" in text
 
     until(found, 30, "both")
+
+
+def test_in_a_group_the_later_one_of_a_name_stops_with_a_sentence_and_the_first_goes_on(mosquitto_boat):
+    boat = mosquitto_boat
+    checker = boat.checker()
+    boat.vehicle("rov1", offset_ns=5_000_000_000)
+    first = boat.topside(topside="mid", group="fleet")
+    checker.until_state("rov1", "locked")
+    later = tidesync("topside", "--topside", "mid", "--group", "fleet", "--broker", boat.url)
+    assert later.returncode == 2
+    assert "topside 'mid' is running already" in later.stderr
+    assert "Traceback" not in later.stderr
+    own = first.group._member.instance_id
+    assert {result.instance_id for result in checker.heard} == {own}
+    assert {result.error for result in checker.heard} == {None}
+    wrong = tidesync("topside", "--group", "fleet", "--vehicle", "rov1", "--broker", boat.url)
+    assert (wrong.returncode, "share all vehicles" in wrong.stderr) == (2, True)

@@ -38,11 +38,11 @@ def fleet(names=NAMES, *, seed=1, apart=False, vehicles=VEHICLES):
     return simulation
 
 
-def add(simulation, name, *, apart=False, **changes):
+def add(simulation, name, *, apart=False, link=None, **changes):
     shared = simulation.topside_clock
     if apart:
         simulation.topside_clock = VehicleClock(simulation.clock, offset_ns=3 * S, drift_ppm=40.0)
-    agent = simulation.add_topside(settings(name, **changes))
+    agent = simulation.add_topside(settings(name, **changes), link)
     simulation.topside_clock = shared
     return agent
 
@@ -205,6 +205,8 @@ def test_the_later_of_two_of_one_name_stops_and_the_first_is_not_disturbed():
     results = [r for v in VEHICLES for r in simulation.results("mid", v)]
     assert {r.instance_id for r in results} == {first._namesakes.instance_id}
     assert {(r.state, r.error) for r in results if r.state != "acquiring"} == {("locked", None)}
+    for vehicle in VEHICLES:
+        assert measured(simulation, vehicle, 15, 60) == {owner_of(vehicle)}
     assert simulation.broker.retained["tidesync/v1/topside/mid/status"][0] == b"online"
 
 
@@ -217,3 +219,48 @@ def test_two_of_one_name_that_start_together_leave_one():
     assert sorted(agent.failure is None for agent in agents) == [False, True]
     for vehicle in VEHICLES:
         assert measured(simulation, vehicle, 25, 40) == {owner_of(vehicle, ("north", "mid"))}
+
+
+def test_what_a_killed_process_left_of_vehicles_that_are_anothers_now_is_cleared_when_it_is_back():
+    simulation = fleet()
+    simulation.at(12, lambda: kill(simulation, "mid"))
+    simulation.at(13, lambda: add(simulation, "late"))
+    simulation.at(28, lambda: add(simulation, "mid"))
+    names = (*NAMES, "late")
+    assert [v for v in VEHICLES if owner_of(v) == "mid" and owner_of(v, names) == "late"]
+    simulation.run(27)
+    assert any(len(fresh_retained(simulation, vehicle)) == 2 for vehicle in VEHICLES)
+    simulation.run(45)
+    for vehicle in VEHICLES:
+        assert fresh_retained(simulation, vehicle) == [owner_of(vehicle, names)]
+    assert wrong(all_published(simulation)) == []
+
+
+def test_while_a_machine_sleeps_the_other_one_measures_and_gives_back_what_was_taken():
+    simulation = Simulation(settings=settings("north"), topside_simulated={"drift_ppm": 20.0})
+    awake = simulation.topside_clock
+    simulation.topside_clock = simulation.clock
+    simulation.add_topside(settings("south"))
+    simulation.topside_clock = awake
+    for number, vehicle in enumerate(VEHICLES):
+        simulation.add_vehicle(vehicle, jittery(), offset_ns=number * S)
+    simulation.suspend_topside(20, 12)
+    simulation.run(55)
+    for vehicle in VEHICLES:
+        assert measured(simulation, vehicle, 24.5, 32) == {"south"}
+        assert measured(simulation, vehicle, 44, 55) == {owner_of(vehicle, ("north", "south"))}
+    assert {owner_of(vehicle, ("north", "south")) for vehicle in VEHICLES} == {"north", "south"}
+    assert wrong(all_published(simulation)) == []
+
+
+def test_who_is_cut_off_takes_nothing_of_the_others():
+    simulation = fleet(("north", "south"))
+    add(simulation, "mid", link=Link.instant(down=((20, 26.5),)))
+    simulation.run(45)
+    for vehicle in VEHICLES:
+        owner = owner_of(vehicle)
+        heir = owner_of(vehicle, ("north", "south"))
+        assert measured(simulation, vehicle, 25, 26) == {heir}
+        assert measured(simulation, vehicle, 26, 45) == {owner, heir}
+        assert measured(simulation, vehicle, 37, 45) == {owner}
+    assert wrong(all_published(simulation)) == []

@@ -24,6 +24,7 @@ from tests.unit.crate_sessions import CLOCK, make_session, settings_of
 from tests.unit.test_correction_session import TABLE
 from tests.unit.test_messages_rosbags import write_bag2
 from tests.unit.tracks import START, S
+from tidesync.cli.reproduce import NOT_MADE
 from tidesync.command_line import run
 from tidesync.sessions.correction.formats import is_output, output_of
 from tidesync.sessions.correction.recorded_settings import CorrectionSettings, RecordedRun
@@ -129,7 +130,7 @@ def test_the_results_of_all_formats_are_made_again_byte_for_byte(published, caps
     before = {path: path.stat().st_mtime_ns for path in crate.rglob("*")}
     code, shown = reproduce(crate, capsys)
     results = listed(entities(crate)["#correction-1"]["result"])
-    assert (code, shown.out) == (0, f"{len(results)} files reproduced byte for byte\n")
+    assert (code, shown.out) == (0, f"{len(results)} files reproduced byte for byte\n{NOT_MADE}\n")
     assert len(results) >= 25
     assert before == {path: path.stat().st_mtime_ns for path in crate.rglob("*")}
 
@@ -231,7 +232,7 @@ def test_settings_are_those_that_the_session_was_corrected_with(session, tmp_pat
     assert listed(first["result"]) == ["session_1/in-water_7/session.topside.csv"]
     assert {"elsewhere/1/a.topside.csv", "session_1/time_sync/offsets.csv"} <= {*listed(second["result"])}
     code, shown = reproduce(crate, capsys)
-    assert (code, shown.out) == (0, "4 files reproduced byte for byte\n")
+    assert (code, shown.out) == (0, f"4 files reproduced byte for byte\n{NOT_MADE}\n")
 
 
 def test_a_later_correction_replaces_what_is_recorded_of_the_same_tables(session, tmp_path, capsys):

@@ -309,3 +309,16 @@ def test_a_change_of_more_than_numbers_is_distinguished(fleet):
     version = fleet.version
     fleet.take(status_letter("offline", vehicle="rov1"))
     assert [known for _, _, known in fleet.changes(version)] == [None]
+
+
+def test_an_online_that_is_not_repeated_is_unknown_after_a_while():
+    fleet = Fleet()
+    fleet.take(status_letter("online", vehicle="rov1"))
+    fleet.take(status_letter("offline", vehicle="rov2"))
+    known = fleet.version
+    assert [row.status for row in fleet.rows(reading(LONG_AGO + 149 * S))] == ["online", "offline"]
+    assert fleet.version == known
+    silent = fleet.rows(reading(LONG_AGO + 151 * S), after=known)
+    assert [(row.vehicle, row.status) for row in silent] == [("rov1", None)]
+    fleet.take(status_letter("online", vehicle="rov1"))
+    assert [row.status for row in fleet.rows(reading(LONG_AGO + S))] == ["online", "offline"]

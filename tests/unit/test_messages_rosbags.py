@@ -38,9 +38,9 @@ def instants(clock, seconds=120, rate=10):
     return [at_ns for at_ns in found if not clock.off((at_ns - START) / S)]
 
 
-def write_bag(path, clock, compression=None):
+def write_bag(path, clock, compression=None, **manner):
     """A ROS 1 bag; topside's instants of its messages, ns."""
-    store, truth = get_typestore(Stores.ROS1_NOETIC), instants(clock)
+    store, truth = get_typestore(Stores.ROS1_NOETIC), instants(clock, **manner)
     writer = Writer1(path)
     if compression:
         writer.set_compression(Writer1.CompressionFormat[compression])
@@ -52,9 +52,9 @@ def write_bag(path, clock, compression=None):
     return truth
 
 
-def write_bag2(folder, clock):
+def write_bag2(folder, clock, **manner):
     """A ROS 2 bag; its database, and topside's instants of its messages."""
-    store, truth = get_typestore(Stores.ROS2_HUMBLE), instants(clock)
+    store, truth = get_typestore(Stores.ROS2_HUMBLE), instants(clock, **manner)
     with Writer2(folder, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
         connections = [writer.add_connection(each, "std_msgs/msg/String", typestore=store) for each in TOPICS]
         for number, at_ns in enumerate(truth):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tidesync.sessions.crate.reproduction import Difference, Reproduction
 
 
+NOT_MADE = "all else has its recorded hash; raw files, fused tables, reports and exports are not made again"
+
+
 @click.command("reproduce")
 @click.argument("crate", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -28,8 +31,10 @@ def command(*, crate: Path, as_json: bool) -> int:
     """Make the results in CRATE again from its raw files, and compare every byte.
 
     CRATE is a folder of `tidesync export --format ro-crate`. The settings that it records are used in a
-    temporary folder; no command in it is run, and nothing is written to it. Exit code 1 if a result differs,
-    with the first difference of each and the versions that differ; 2 if the crate cannot be used.
+    temporary folder; no command in it is run, and nothing is written to it. Its results are what `tidesync
+    correct` wrote: all else, as fused tables, reports and exports, is checked against its hash only. Exit
+    code 1 if a result differs, with the first difference of each and the versions that differ; 2 if the
+    crate cannot be used.
     """
     if not crate.is_dir():
         raise SettingsError(f"CRATE: there is no folder {crate}")
@@ -60,6 +65,7 @@ def _lines(result: Reproduction) -> Iterator[str]:
         yield f"other version: {other.name}: {recorded} in the crate, {here} here"
     if result.complete:
         yield f"{counted(len(result.reproduced), 'file')} reproduced byte for byte"
+        yield NOT_MADE
 
 
 def _about(each: Difference) -> Iterator[str]:

@@ -140,6 +140,8 @@ class Subscriber:
     def tick(self, now: Reading) -> float:
         """Publish what is due; drop requests whose client has gone."""
         self._own_clock.check(now)
+        with self.lock:
+            self.fleet.expire(now)
         for answer in [answer for answer in self._requests if answer.done()]:
             del self._requests[answer]
         if self.up:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from schemas import topics
 from schemas.messages import Event, Info, OffsetResult, SessionState
 from schemas.presence import Member
+from tidesync.fleet.heard import Announced, mismatched
 from tidesync.fleet.measured import Measured
 from tidesync.fleet.sessions import SessionEntry, Sessions
 from tidesync.fleet.unshown import Unshown
@@ -57,6 +58,7 @@ class Fleet:
         self._measured = Measured(most, histories=histories)
         self._vehicles: dict[str, VehicleInfo] = {}
         """The one quiet for longest first."""
+        self._announced = Announced()
         self._unshown = Unshown()
         self._sessions = Sessions(min(most, _MOST_SESSIONS))
 
@@ -72,7 +74,7 @@ class Fleet:
 
     def take(self, letter: Letter) -> Taken:
         """Take one letter. Brokers repeat what they retain, and messages of QoS 1."""
-        if _mismatched(letter):
+        if mismatched(letter):
             return "mismatched"
         topic, received, retained = letter.topic, letter.incoming.received, letter.incoming.retain
         new = False
@@ -110,6 +112,13 @@ class Fleet:
         if dropped:
             self._removed()
 
+    def expire(self, now: Reading) -> None:
+        """Forget every `online` that has not been repeated for too long: it may hold no more."""
+        for vehicle in self._announced.silent(now.raw_ns):
+            if known := self._vehicles.get(vehicle):
+                known.status, known.version = None, self._changed()
+                self._rows_version = self.version
+
     # What is known
 
     @property
@@ -119,8 +128,9 @@ class Fleet:
 
     def rows(self, now: Reading, after: int = 0) -> list[Row]:
         """What has changed since version `after`, as it is at `now`; sorted by vehicle and topside."""
-        changed = sorted((vehicle, topside or "") for vehicle, topside, _ in self.changes(after))
-        return [self.row(vehicle, topside or None, now) for vehicle, topside in changed]
+        self.expire(now)
+        changed = sorted((vehicle, by or "") for vehicle, by, _ in self.changes(after))
+        return [self.row(vehicle, by or None, now) for vehicle, by in changed]
 
     def changes(self, after: int = 0) -> Iterator[tuple[str, str | None, Results | None]]:
         """The rows that have changed since version `after`; with the results where only its numbers have."""
@@ -207,8 +217,7 @@ class Fleet:
 
     def _note_earlier(self, vehicle: str, known: Results) -> None:
         """The vehicle's event that was heard before its first result belongs to its history too."""
-        info = self._vehicles.get(vehicle)
-        if known.history and info and info.event:
+        if known.history and (info := self._vehicles.get(vehicle)) and info.event:
             known.history.incident(info.event.kind, event_text(info.event), info.event_raw_ns / 1e9)
 
     def _event(self, event: Event, received: Reading) -> bool:
@@ -222,6 +231,7 @@ class Fleet:
     def _status(self, vehicle: str, status: str, received: Reading) -> bool:
         known = self._vehicle(vehicle)
         before, known.status = known.status, status
+        self._announced.heard(vehicle, status, received.raw_ns)
         if before not in {None, status}:
             online = status == "online"
             text = "its agent is online again" if online else "its agent is offline"
@@ -267,8 +277,7 @@ class Fleet:
         known = self._vehicles.pop(vehicle, None)
         if known is None:
             while len(self._vehicles) >= self._most:
-                quietest = next(iter(self._vehicles))
-                del self._vehicles[quietest]
+                del self._vehicles[quietest := next(iter(self._vehicles))]
                 self._dropped(quietest)
             known = VehicleInfo()
             self._unshown.kept(vehicle)
@@ -289,12 +298,3 @@ class Fleet:
     def _changed(self) -> int:
         self.version += 1
         return self.version
-
-
-def _mismatched(letter: Letter) -> bool:
-    topic, body = letter.topic, letter.body
-    if isinstance(body, OffsetResult):  # most letters are results
-        return body.vehicle != topic.vehicle or body.topside != topic.topside
-    levels = ("vehicle", "topside", "session")
-    named = {level: getattr(body, level) for level in levels if hasattr(body, level)}
-    return any(name != getattr(topic, level) for level, name in named.items())

@@ -23,7 +23,7 @@ LISTEN_NS = LIVENESS_NS
 """Whoever has just come, or has heard nothing for a while, listens for so long before it takes a vehicle."""
 STANDS_IN_NS = 5_000_000_000
 """Then it takes vehicles of one that still listens: those that nobody has, since their owner has gone."""
-PATIENCE_NS = 2_000_000_000
+PATIENCE_NS = 1_000_000_000
 """A successor that is locked for so long is good enough, however wide its bound."""
 _WIDER = 2.0
 """Else its bound is to be no wider than this many times one's own."""

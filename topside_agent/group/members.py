@@ -12,8 +12,8 @@ LIVENESS_NS = 3_000_000_000
 SETTLED_NS = 3_500_000_000
 """From then on vehicles are left to one that has come: with what its first heartbeat and result take on their
 way that is the hold-down of 5 s."""
-_MOST = 1000
-"""Names come from the network, so they are bounded."""
+_MOST, _MOST_PROCESSES = 1000, 8
+"""Names come from the network, so they are bounded; so are processes of one name."""
 
 
 class Peer(NamedTuple):
@@ -29,7 +29,6 @@ class Peer(NamedTuple):
 
 
 class _Beats(NamedTuple):
-    instance_id: str
     since_ns: int
     heard_ns: int
 
@@ -40,7 +39,8 @@ class Members:
     def __init__(self, group: str, topside: str) -> None:
         self._group, self._topside = group, topside
         self._members: dict[str, Member] = {}
-        self._beats: dict[str, _Beats] = {}
+        self._beats: dict[str, dict[str, _Beats]] = {}
+        """By topside and process: a second one of a name must not hide the first."""
 
     def announced(self, member: Member) -> None:
         """A topside says which group it is in."""
@@ -52,32 +52,25 @@ class Members:
     def left(self, topside: str) -> None:
         """Its member message was cleared: it has stopped."""
         self._members.pop(topside, None)
-        self._beats.pop(topside, None)
 
     def beat(self, heartbeat: Heartbeat, now_ns: int) -> bool:
         """A heartbeat came; whether it is of a process that was not there just before."""
-        name, known = heartbeat.topside, self._beats.get(heartbeat.topside)
-        if name == self._topside or (known is None and len(self._beats) >= _MOST):
+        name, instance_id = heartbeat.topside, heartbeat.instance_id
+        if name == self._topside or (name not in self._beats and len(self._beats) >= _MOST):
             return False
-        new = (
-            known is None
-            or known.instance_id != heartbeat.instance_id
-            or now_ns - known.heard_ns >= LIVENESS_NS
-        )
-        since_ns = now_ns if known is None or new else known.since_ns
-        self._beats[name] = _Beats(heartbeat.instance_id, since_ns, now_ns)
+        processes = self._beats.setdefault(name, {})
+        known = processes.pop(instance_id, None)
+        new = known is None or now_ns - known.heard_ns >= LIVENESS_NS
+        processes[instance_id] = _Beats(now_ns if known is None or new else known.since_ns, now_ns)
+        if len(processes) > _MOST_PROCESSES:
+            del processes[next(iter(processes))]  # the one that was silent for longest
         return new
 
     def present(self, now_ns: int) -> dict[str, Peer]:
         """Those that are there now, by name."""
         found = {}
         for name, member in self._members.items():
-            beats = self._beats.get(name)
-            if (
-                beats
-                and member.group == self._group
-                and beats.instance_id == member.instance_id
-                and now_ns - beats.heard_ns < LIVENESS_NS
-            ):
+            beats = self._beats.get(name, {}).get(member.instance_id)
+            if beats and member.group == self._group and now_ns - beats.heard_ns < LIVENESS_NS:
                 found[name] = Peer(member, beats.since_ns)
         return found

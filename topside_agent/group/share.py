@@ -10,6 +10,7 @@ from schemas.messages import OffsetResult
 from schemas.presence import Heartbeat, Member
 from topside_agent.group.decisions import Decisions, Follow, Release, Take, Unfollow, Unwatch, Watch
 from topside_agent.group.followed import Followed, usable
+from topside_agent.group.hearing import Hearing
 from topside_agent.group.later_start import LaterStart, NameTakenError
 from topside_agent.group.members import LIVENESS_NS, Members
 from topside_agent.group.same_clock import ClockProof
@@ -29,16 +30,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _EVERY_NS = 250_000_000
-_MISSED_NS = 1_500_000_000
-"""Whoever did nothing for so long may have missed heartbeats that were sent meanwhile."""
 _ANNOUNCE_AFTER_NS = 2_200_000_000
 """After the first connect: by then a process of the same name was heard."""
 _ANNOUNCE_EVERY_NS = 2_000_000_000
 """One may have missed it while it was stopped or cut off, and some brokers retain nothing for it."""
 _TAKE_NS = 10_000_000
 """For so long at a time vehicles are taken over, whose exchanges an estimator is given first."""
-_FILTERS = 100
-"""In one packet."""
+_FILTERS = 100  # in one packet
 
 
 class GroupShare:
@@ -80,20 +78,16 @@ class GroupShare:
         """Vehicles of which an earlier process of this topside left a result."""
         self._announce_due_ns: int | None = None
         self._announced = self._left = False
-        self._done_ns: int | None = None
+        self._hearing = Hearing()
         self._due_ns = 0
         self._names: tuple[str, ...] | None = None
-        self.present: dict[str, Peer] = {}
-        """The others that are there."""
+        self.present: dict[str, Peer] = {}  # the others that are there
 
     # The connection
 
     def connected(self, now_ns: int) -> None:
         """Subscribe and listen; whoever was away for a moment only goes on as before."""
-        away_ns = None if self._done_ns is None else now_ns - self._done_ns
-        if away_ns is None or away_ns >= _MISSED_NS:
-            self._decisions.arrived(now_ns, continued=away_ns is not None and away_ns < LIVENESS_NS)
-        self._done_ns = now_ns
+        self._listen_again(now_ns)
         self._announce_due_ns = now_ns + (0 if self._announced else _ANNOUNCE_AFTER_NS)
         self._connection.subscribe(topics.read_in_group(self._root))
         self._subscribe([*map(self._exchanges_of, self._followed), *map(self._offset_of, self._watched)])
@@ -145,6 +139,8 @@ class GroupShare:
         if heartbeat.topside != self._topside:
             if self._members.beat(heartbeat, now_ns) and self._announced:
                 self._announce_due_ns = now_ns  # it does not know of this one
+        elif heartbeat.instance_id == self._member.instance_id:
+            self._hearing.echoed(now_ns)
         elif self._later_start.later(heartbeat, now_ns):
             self._announce_due_ns = None
             self._agent.end(NameTakenError(self._topside, heartbeat.instance_id))
@@ -170,8 +166,10 @@ class GroupShare:
         self._perform(self._decisions.forget(vehicle))
 
     def slept(self) -> None:
-        """This machine slept, and its RAW stood still."""
+        """This machine slept, and its RAW stood still: the others have gone on."""
         self._followed.clear()
+        if self._announced:
+            self._decisions.arrived(self._clock.raw_ns())
 
     # Time
 
@@ -194,14 +192,13 @@ class GroupShare:
         """Leave the vehicles to the others, if there are any; do nothing more."""
         self._left = True
         self._proof.close()
+        for vehicle in sorted(self._decisions.measured) if self.present else ():
+            self._release(vehicle)
         if self._announced:
-            left = sorted(self._decisions.measured) if self.present else ()
-            self._connection.publish(self._builder.no_member(), *map(self._builder.no_result, left))
+            self._connection.publish(self._builder.no_member())
 
     def _look(self, now_ns: int) -> None:
-        if self._done_ns is not None and now_ns - self._done_ns >= _MISSED_NS:
-            self._decisions.arrived(now_ns, continued=now_ns - self._done_ns < LIVENESS_NS)
-        self._done_ns = now_ns
+        self._listen_again(now_ns)
         self._proof.accept()
         if self._announce_due_ns is not None and now_ns >= self._announce_due_ns:
             self._announce_due_ns, self._announced = now_ns + _ANNOUNCE_EVERY_NS, True
@@ -215,6 +212,10 @@ class GroupShare:
         self._perform(self._decisions.decide(now_ns, self.present, near, self._agent.own_result))
         if self._earlier and not self._decisions.listening(now_ns):
             self._clear_earlier()
+
+    def _listen_again(self, now_ns: int) -> None:
+        if (missed_ns := self._hearing.missed_ns(now_ns)) is not None:
+            self._decisions.arrived(now_ns, continued=missed_ns < LIVENESS_NS)
 
     def _clear_earlier(self) -> None:
         """Results that this topside's last process left, of vehicles that are another's now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,13 +26,17 @@ _RESTARTED_MS = 1_000
 
 
 class Start:
-    """One run of the autopilot; entries are (boot ns, topside ns, error ns)."""
+    """One run of the autopilot; entries are boot ns, topside ns, error ns, one after the other."""
 
     def __init__(self) -> None:
-        self.stated: list[tuple[int, int, int]] = []
-        self.asked: list[tuple[int, int, int]] = []
-        self.attitudes: list[tuple[float, ...]] = []
+        self.stated, self.asked = array("q"), array("q")
+        self.attitudes = array("d")
         """Boot time, µs, roll, pitch and yaw, degrees."""
+
+    @property
+    def count(self) -> int:
+        """How many packets stated a boot time."""
+        return len(self.stated) // 3
 
     def heard(self) -> Heard:
         """All, by their boot times, on the clock of their stamps."""
@@ -46,10 +51,10 @@ class Start:
         return np.array(self.attitudes, dtype=np.float64).reshape(-1, 4)
 
 
-def _columns(entries: Sequence[tuple[int, int, int]]) -> Sequence[Integers]:
+def _columns(entries: array[int]) -> Sequence[Integers]:
     """As arrays, by the boot times."""
-    found: Integers = np.array(sorted(entries), dtype=np.int64).reshape(-1, 3)
-    return [*found.T]
+    found: Integers = np.array(entries, dtype=np.int64).reshape(-1, 3)
+    return [*found[np.lexsort(found.T[::-1])].T.copy()]
 
 
 class BootPackets:
@@ -86,22 +91,22 @@ class BootPackets:
 
     def _stated(self, system: int, kind: int, message: Any, at: tuple[int, int]) -> None:
         start = self._start(system, message.time_boot_ms)
-        start.stated.append((message.time_boot_ms * 1_000_000, *at))
+        start.stated.extend((message.time_boot_ms * 1_000_000, *at))
         if kind == _ATTITUDE:
             angles = (np.degrees(each) for each in (message.roll, message.pitch, message.yaw))
-            start.attitudes.append((message.time_boot_ms * 1e3, *map(float, angles)))
+            start.attitudes.extend((message.time_boot_ms * 1e3, *map(float, angles)))
 
     def _timesync(self, system: int, component: int, message: Any, at: tuple[int, int]) -> None:
         if not message.tc1:
             self._requests.setdefault(message.ts1, at)  # routers forward copies
         elif component == _AUTOPILOT and message.ts1 in self._requests:
             start = self._start(system, message.tc1 // 1_000_000)
-            start.asked.append((message.tc1, *self._requests[message.ts1]))
-            start.stated.append((message.tc1, *at))
+            start.asked.extend((message.tc1, *self._requests[message.ts1]))
+            start.stated.extend((message.tc1, *at))
 
     def _start(self, system: int, boot_ms: int) -> Start:
         starts = self.by_system.setdefault(system, [Start()])
-        last = starts[-1].stated[-1][0] if starts[-1].stated else 0
+        last = starts[-1].stated[-3] if starts[-1].stated else 0
         if boot_ms * 1_000_000 < last - _RESTARTED_MS * 1_000_000:
             starts.append(Start())
         return starts[-1]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HEAD = b"\xa3\x95"
 FMT, _FMT_BYTES = 128, 89
-_PART, _LONGEST = 4 << 20, 3 * 256
+_PART, _LONGEST = 1 << 20, 3 * 256
 _KINDS = {
     "b": "i1",
     "B": "u1",

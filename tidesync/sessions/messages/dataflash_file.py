@@ -157,9 +157,7 @@ class DataflashFile:
 
     def _start(self, packets: BootPackets, path: Path) -> Start:
         """The start of the autopilot that the log is of."""
-        starts = [
-            each for of_system in packets.by_system.values() for each in of_system if len(each.stated) > 1
-        ]
+        starts = [each for of_system in packets.by_system.values() for each in of_system if each.count > 1]
         if not starts:
             reason = f"{path} has no packet of an autopilot with its time since boot that could be answered"
             raise UnusableFileError(self._job.path, reason)

@@ -27,7 +27,7 @@ _LONGEST = STAMP + _OVERHEAD_2 + 255 + _SIGNATURE
 _LATEST_HIGH = 1 << 4
 """The upper two bytes of a stamp are less than this: until the year 2106."""
 _IN_A_ROW = 4
-_PART = 1 << 20
+_PART = 1 << 18
 
 
 class Packets(NamedTuple):

@@ -84,9 +84,9 @@ class ErrorMessages:
         self.channel, self._sequence = channel, 0
 
     def after(self, placed: Placed, block: McapBlock, columns: Sequence[Corrections]) -> Placed:
-        """`placed`, which has the answered messages of `block`, with their errors behind it."""
+        """`placed`, the answered messages of `block`, with their errors behind them: its data grow."""
         rows = np.flatnonzero(columns[0].answered)
-        data, starts, times = bytearray(placed.data), [], []
+        data, starts, times = placed.data, [], []
         for part in _parts(columns[0].state[rows]):
             at_ns, payload = _payload(block, columns, rows[part])
             starts.append(len(data))

@@ -44,6 +44,7 @@ class McapOutput:
     def __init__(self, stream: BinaryIO, header: bytes) -> None:
         """`header`: the record."""
         self._stream, self._at, self._crc = stream, 0, 0
+        self._zstd = zstandard.ZstdCompressor()
         self._definitions: dict[tuple[int, int], Definition] = {}
         self._chunks, self._attachments, self._metadata = bytearray(), bytearray(), bytearray()
         self._statistics = Statistics(0, 0, {}, 0, 0, 0, 0, 0, 0)
@@ -115,7 +116,7 @@ class McapOutput:
 
     def _chunk(self, placed: Placed, compression: str) -> None:
         first, last = _span(placed)
-        packed, name = _compressed(placed.data, compression), compression.encode()
+        packed, name = self._compressed(placed.data, compression), compression.encode()
         begin, size = self._at, len(placed.data)
         head = struct.pack("<QQQII", first, last, size, zlib.crc32(placed.data), len(name)) + name
         head += struct.pack("<Q", len(packed))
@@ -131,6 +132,11 @@ class McapOutput:
         )
         _append(self._chunks, index)
         self._statistics.chunk_count += 1
+
+    def _compressed(self, data: bytes | bytearray, compression: str) -> bytes | bytearray:
+        if compression == "zstd":
+            return self._zstd.compress(data)
+        return lz4.frame.compress(data) if compression == "lz4" else data
 
     def _count(self, placed: Placed) -> None:
         stated = self._statistics
@@ -169,12 +175,6 @@ def _message_indexes(placed: Placed) -> Iterable[tuple[int, bytes]]:
 
 def _span(placed: Placed) -> tuple[int, int]:
     return (int(placed.log_ns.min()), int(placed.log_ns.max())) if placed.log_ns.size else (0, 0)
-
-
-def _compressed(data: bytes | bytearray, compression: str) -> bytes | bytearray:
-    if compression == "zstd":
-        return zstandard.compress(data)
-    return lz4.frame.compress(data) if compression == "lz4" else data
 
 
 def _attachment_index(head: bytes, begin: int, size: int) -> AttachmentIndex:

@@ -62,6 +62,7 @@ def main(
             click.echo(f"{vehicles} vehicles{which}", err=True)
             cost = measure(load, source) if source else measure(load)
             runs.append(Run(load, cost, beside=source is not None))
+            click.echo(cost, err=True)
     figures = Figures(machine(), load_before, runs)
     tell(figures, document(figures), markdown, json_path)
     wide = next(run.cost for run in runs if run.load.vehicles == _WIDE and not run.beside)

@@ -63,23 +63,23 @@ class Fleet:
         self._stack = stack
         clock = SystemClock()
         clocks = {}
-        self._agents: dict[str, PiAgent | TopsideAgent] = {}
+        self._vehicles: dict[str, PiAgent] = {}
         for at, (name, (offset_ns, drift_ppm)) in enumerate(VEHICLES.items()):
             clocks[name] = SimulatedClock(clock, offset_ns=offset_ns, drift_ppm=drift_ppm)
             of_pi = PiSettings(
                 vehicle=name, no_http=True, ping_connection=ping_connection, **cluster.account(name, at)
             )
-            self._agents[name] = PiAgent(of_pi, clocks[name])
+            self._vehicles[name] = PiAgent(of_pi, clocks[name])
         self.topside = TopsideAgent(
             TopsideSettings(
                 topside="topside", ping_connection=ping_connection, **cluster.account("topside", 2)
             ),
             clock,
         )
-        self._agents["topside"] = self.topside
         for name in STARTED:
-            self._start(self._agents[name])
-            self._wait_until_connected(self._agents[name])
+            agent = self._vehicles.get(name, self.topside)
+            self._start(agent)
+            self._wait_until_connected(agent)
         root = cluster.folder / "sessions"
         self._start(RecorderAgent(RecorderSettings(root=root, **cluster.account("recorder")), clock))
         settings = ConnectionSettings(**cluster.account("viewer", 1))
@@ -115,9 +115,10 @@ class Fleet:
                     self.looks[one.vehicle].append(Look(at_s, locked, age_s))
 
     def connected_to(self, port: int) -> set[str]:
-        """Which of the vehicles and topside are connected to the node at `port`."""
-        text = f"connected to broker mqtts://localhost:{port}"
-        return {name for name, agent in self._agents.items() if agent.status_text == text}
+        """Which of the vehicles and topside have their account's own connection at the node of `port`."""
+        used = {name: pi.health().broker for name, pi in self._vehicles.items()}
+        used["topside"] = self.topside.counts().agent.broker
+        return {name for name, broker in used.items() if broker.endswith(f":{port}")}
 
     def locked_for(self, seconds: float) -> bool:
         """Whether every vehicle has been locked for so long."""

@@ -178,7 +178,7 @@ def test_words_of_a_later_topside_are_shown_as_they_are_and_not_trusted(visit, s
     expect(visited.row("later").locator(".remark")).to_have_text(f"{MADE_UP}: not known to this version")
     expect(cell(visited, "later", "offset").locator(".value")).to_have_text("–")
     expect(visited.row("odd").locator(".pill")).to_have_text(MADE_UP)
-    expect(page.locator(".verdict")).to_have_text("The timing of 1 of 2 vehicles cannot be trusted")
+    expect(page.locator(".verdict")).to_have_text("The timing of 2 of 3 vehicles cannot be trusted")
     expect(page.locator(".headline .detail")).to_contain_text(f"1 acquiring · 1 {MADE_UP}")
     visited.row("odd").locator(".name").click()
     expect(page.locator('.graph .js-line[d^="M"]')).not_to_have_count(0)

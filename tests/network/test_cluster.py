@@ -17,7 +17,8 @@ from tests.network.test_connection import Quiet
 from tests.ports import free_port
 
 needs_nats = pytest.mark.skipif(NATS is None, reason="nats-server is not installed")
-A_KILL = Plan(kills=1, restarts=0, only_topsides=True)
+A_KILL = Plan(kills=1, restarts=0, only_topsides=True, heal_s=200.0)
+pytestmark = pytest.mark.timeout(480)
 
 
 ROOT = "tidesync/v1/"

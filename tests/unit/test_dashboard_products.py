@@ -289,6 +289,16 @@ def test_a_process_of_its_own_reports_progress_and_what_it_complains_of(measured
     jobs.stop()
 
 
+@pytest.mark.slow
+def test_it_is_shown_why_a_table_was_not_corrected(measured):
+    jobs, folder = ProductJobs(measured, nice=0), ProductFolder(measured / "reef" / f"session_{SESSION}")
+    (folder.path / "in-water_1" / "torn.parquet").write_bytes(b"PAR1")
+    jobs.ask(folder, "tables")
+    until(lambda: jobs.job(folder, "tables") is None, 200, "the failure")
+    assert "torn.parquet: Parquet" in jobs.problem(folder, "tables")
+    jobs.stop()
+
+
 class Slow(ProductJobs):
     """Its jobs wait until they are let go; then they write a file."""
 

@@ -165,3 +165,18 @@ def test_a_recorder_that_is_killed_while_it_finishes_a_session_finishes_it_when_
     assert again.begin_to_resume(at(10))
     again.resumed(again.read_folder(at(10)), at(10))
     assert again.update(at(11.1)).smooth
+
+
+def test_a_disk_that_does_not_answer_is_an_alarm_until_it_does(tmp_path):
+    disk = SlowDisk()
+    session = recorder(tmp_path, disk)
+    for second in range(40):
+        session.take_batch([exchange(second, second)], second, at(second))
+        session.update(at(second))
+    assert session.state.alarm == "the disk has not answered for 30 s: what comes is held in memory"
+    disk.work()
+    session.update(at(40))
+    disk.work()
+    session.update(at(41))
+    assert session.state.alarm is None
+    assert len(session.store.folder.read_exchanges().exchanges) == 40

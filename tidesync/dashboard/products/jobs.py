@@ -176,7 +176,7 @@ def _command(job: Job, partial: Path) -> list[str]:
     session = str(job.folder.path)
     commands: dict[Kind, list[str]] = {
         "report": ["report", session, "--output", str(partial / "report.html")],
-        "tables": ["correct", session, "--output", str(partial), "--jobs", "1"],
+        "tables": ["correct", session, "--output", str(partial), "--jobs", "1", "--json"],
         "fused": ["fuse", session, "--out", str(partial / "fused.csv")],
     }
     assert tuple(commands) == KINDS

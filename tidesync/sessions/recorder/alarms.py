@@ -29,10 +29,10 @@ def emptiness(empty: Sequence[str], *, no_vehicle: bool) -> list[str]:
     return [f"nothing was recorded of {some_of(empty, 'vehicle')}" if empty else "nothing was recorded"]
 
 
-def lateness(awaited: int, behind: str | None) -> list[str]:
-    """That exchanges are missing that may still come, and how far the recorder is behind."""
+def lateness(awaited: int, *others: str | None) -> list[str]:
+    """That exchanges are missing that may still come, and what else holds up the recording."""
     missing = [f"{awaited} exchanges are missing and asked for"] if awaited >= MANY_MISSING else []
-    return missing + ([behind] if behind else [])
+    return [*missing, *filter(None, others)]
 
 
 def joined(sentences: Sequence[str | None]) -> str | None:

@@ -45,6 +45,7 @@ class SessionLog:
         self.notice: str | None = None
         """A sentence for every alarm from now on."""
         self.closing: Closing | None = None
+        self.disk: str | None = None
         self.stopped = False
         """The stop is answered, and not all is written yet."""
         self.clock = ClockLog()
@@ -209,7 +210,7 @@ class SessionLog:
         no_vehicle = not self._vehicles and now.raw_ns - self._began_ns > alarm_s * 1e9
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
         nothing = alarms.silence(silent, alarm_s, no_vehicle=no_vehicle)
-        late = alarms.lateness(self._watches.awaited, self.behind.settle(now.raw_ns))
+        late = alarms.lateness(self._watches.awaited, self.behind.settle(now.raw_ns), self.disk)
         self.alarm = alarms.joined([self.notice, *slept, *nothing, *late, *self._duplicates.sentences])
         duplicates = [line for line in self._duplicates.lines(now) if self.take_event(line, now)]
         return self._gaps(self._watches.give_up(now.raw_ns), now) + duplicates

@@ -51,6 +51,8 @@ class SessionStore:
         self._new = Lines()
         self._unindexed = 0
         self._indexed_ns = self._index_bytes = self._frame_ns = 0
+        self.jobs = 0
+        """How often the disk was asked for something."""
         self._begun = False
         """The first write is done at once: who starts a session finds its metadata, or hears why not."""
         self._idle = threading.Event()
@@ -210,6 +212,7 @@ class SessionStore:
         if lines:
             self._unindexed += len(self._new.exchanges) + len(self._new.clock)
             self._writer.lines.take(self._new)
+        self.jobs += 1
         self._idle.clear()
 
         def done() -> None:

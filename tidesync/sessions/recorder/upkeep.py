@@ -24,13 +24,25 @@ MOST_URGENT = 50
 """Vehicles of sensors of which every change is written at once."""
 
 
+STUCK_NS = 10_000_000_000
+"""A write that takes longer is an alarm."""
+
+
 class Upkeep:
     """Of one folder; `metadata_s`: how often the metadata of an unchanged session is written."""
 
     def __init__(self, store: SessionStore, metadata_s: float) -> None:
         self._store = store
         self._metadata_s = metadata_s
+        self._job, self._job_ns = 0, 0
         self.begin()
+
+    def _stuck(self, now: Reading) -> str | None:
+        """That the disk has been at one write for long; it is in no fault otherwise, and says nothing."""
+        if self._store.jobs != self._job:
+            self._job, self._job_ns = self._store.jobs, now.raw_ns
+        tens = (now.raw_ns - self._job_ns) // STUCK_NS if self._store.busy else 0
+        return f"the disk has not answered for {10 * tens} s: what comes is held in memory" if tens else None
 
     def begin(self) -> None:
         """The folder is another one, or was just read: its metadata is due."""
@@ -43,6 +55,7 @@ class Upkeep:
 
         `flush`: all lines are due.
         """
+        log.disk = self._stuck(now)
         if self._store.busy:
             return
         if len(log.vehicles) > MOST_PLAIN:

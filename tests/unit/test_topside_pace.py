@@ -112,6 +112,8 @@ def test_the_pace_changes_by_lasting_overload_alone():
     assert not pace.worked(0.5, 200, 1.0)
     assert not pace.worked(1.0, 100, 1.0)
     assert pace.worked(1.0, 100, 1.0)
+    assert pace.rate == 1.0, "at most half at once"
+    assert pace.worked(1.0, 100, 1.0)
     assert pace.rate == pytest.approx(0.8)  # 10 ms each: 80 a second take 0.8 s
     assert not any(pace.worked(cost, 80, 1.0) for cost in (0.8, 0.9, 0.7, 0.85) * 9)
     assert pace.worked(0.3, 80, 1.0)

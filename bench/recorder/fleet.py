@@ -26,6 +26,7 @@ MOST_IN_BATCH = 100
 _COUNT = struct.Struct("<q")
 _CHANCES = struct.Struct("<6I")
 _CLOCK_S = 10
+_AHEAD_NS = 5_000_000_000
 _DIFFERENCE_NS = 1_795_000_000_123_456_789
 _EXCHANGE = (
     '{"vehicle":"%s","topside":"topside","method":"mqtt_exchange_v1","seq":%d,'
@@ -44,9 +45,9 @@ _RESULT = (
     '"instance_id":"5f3c1d2e4b6a7980","duplicates":null,"error":null}'
 )
 _CLOCK = (
-    '{"schema_version":1,"boot_id":"2f0f9b57-3a57-4f0e-9d3f-%012d","instance_id":"clock%d","first":%d,'
+    '{"schema_version":1,"boot_id":"2f0f9b57-3a57-4f0e-9d3f-%012d","instance_id":"clock%d","first":0,'
     '"pieces":[{"from_raw_ns":%d,"from_realtime_ns":%d,"to_raw_ns":%d,"to_realtime_ns":%d,'
-    '"half_width_ns":2100,"begins":%s,"last":null}],"vehicle":"%s"}'
+    '"half_width_ns":2100,"begins":"start","last":null}],"vehicle":"%s"}'
 )
 
 
@@ -66,7 +67,7 @@ class Vehicles:
         origin_ns = self._began_ns + seq * self._every_ns + number * 991_003 + late % 900_001
         out_ns, back_ns = 120_000 + out % 70_003, 110_000 + back % 90_001
         difference_ns = _DIFFERENCE_NS + number * 10**9 + theirs % 2003
-        receive_ns = origin_ns + out_ns + 5_000_000_000 + seq * self._every_ns * 13 // 10**6
+        receive_ns = origin_ns + out_ns + _AHEAD_NS + seq * self._every_ns * 13 // 10**6
         transmit_ns = receive_ns + 180_000 + turn % 60_013
         stamps = (origin_ns, receive_ns, transmit_ns, origin_ns + out_ns + transmit_ns - receive_ns + back_ns)
         return _EXCHANGE % (f"rov{number}", seq, number, *stamps, difference_ns, _DIFFERENCE_NS + ours % 2003)
@@ -86,11 +87,11 @@ class Vehicles:
         return (_RESULT % (f"rov{number}", *numbers, at, now_ns // 10**6, self._result_s)).encode()
 
     def clock(self, number: int) -> bytes:
-        """The open piece, which is a minute long at the most."""
-        now_ns = time.time_ns() - _DIFFERENCE_NS - number * 10**9
-        piece, from_ns = now_ns // (60 * 10**9), now_ns // (60 * 10**9) * 60 * 10**9
+        """The one piece there is, from the beginning to now."""
+        now_ns = time.time_ns() + _AHEAD_NS - _DIFFERENCE_NS - number * 10**9
+        from_ns = self._began_ns - _DIFFERENCE_NS - number * 10**9
         ends = (from_ns, from_ns + _DIFFERENCE_NS, now_ns, now_ns + _DIFFERENCE_NS)
-        return (_CLOCK % (number, number, piece, *ends, "null", f"rov{number}")).encode()
+        return (_CLOCK % (number, number, *ends, f"rov{number}")).encode()
 
 
 class Wire:
@@ -119,8 +120,8 @@ class Wire:
         self._socket.sendall(self._out)
         self._out.clear()
 
-    def payloads(self, wait_s: float) -> list[bytes]:
-        """What has come of the subscriptions, after at most `wait_s`."""
+    def messages(self, wait_s: float) -> list[tuple[str, bytes]]:
+        """Topic and payload of what has come of the subscriptions, after at most `wait_s`."""
         self._socket.settimeout(max(wait_s, 1e-4))
         with suppress(TimeoutError, BlockingIOError):
             read = self._socket.recv(1 << 20)
@@ -129,12 +130,13 @@ class Wire:
             self._in += read
         return list(self._packets())
 
-    def _packets(self) -> list[bytes]:
+    def _packets(self) -> list[tuple[str, bytes]]:
         found, at = [], 0
         while (packet := _packet(self._in, at)) is not None:
             kind, body, at = packet
             if kind & 0xF0 == 0x30:
-                found.append(bytes(body[2 + int.from_bytes(body[:2], "big") :]))
+                end = 2 + int.from_bytes(body[:2], "big")
+                found.append((body[2:end].decode(), bytes(body[end:])))
         del self._in[:at]
         return found
 
@@ -180,6 +182,7 @@ class Topside:
     def run(self) -> None:
         """For ever. Each vehicle has its place in each interval."""
         self._wire.subscribe(f"{ROOT}/topside/{TOPSIDE}/command")
+        self._wire.subscribe(f"{ROOT}/vehicle/+/command")
         self._wire.publish(f"{ROOT}/topside/{TOPSIDE}/status", b"online", retain=True)
         began_s = time.monotonic()
         while True:
@@ -188,8 +191,8 @@ class Topside:
             self._due("result", elapsed_s / self._result_s, self._result)
             self._due("clock", elapsed_s / _CLOCK_S, self._clock)
             self._wire.flush()
-            for payload in self._wire.payloads(0.005):
-                self._resend(json.loads(payload))
+            for topic, payload in self._wire.messages(0.005):
+                self._resend(topic, json.loads(payload))
 
     def _due(self, what: str, rounds: float, send: object) -> None:
         assert callable(send)
@@ -214,7 +217,9 @@ class Topside:
     def _clock(self, number: int, _round: int) -> None:
         self._wire.publish(f"{ROOT}/vehicle/rov{number}/clock", self._vehicles.clock(number))
 
-    def _resend(self, command: dict[str, object]) -> None:
+    def _resend(self, topic: str, command: dict[str, object]) -> None:
+        if command.get("what") == "clock":
+            self._clock(int(topic.split("/")[-2][3:]), 0)
         if command.get("what") != "exchanges":
             return
         number, finished = int(str(command["vehicle"])[3:]), self._sent["exchange"]

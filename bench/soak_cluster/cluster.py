@@ -64,6 +64,11 @@ class Node(ABC):
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
 
+    def start_again(self) -> None:
+        """As its supervisor does where it has ended by itself: RabbitMQ 3 gives up if a node is late."""
+        if self._process and self._process.poll() is not None:
+            self.start()
+
     def stop(self) -> None:
         """As its service does."""
         if self._process and self._process.poll() is None:
@@ -124,6 +129,7 @@ class Cluster(ABC):
             while not node.healthy:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{node.name} is not healthy; its log: {node.log_path}")
+                node.start_again()
                 time.sleep(0.1)
 
     def stop(self) -> None:

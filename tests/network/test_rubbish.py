@@ -124,7 +124,7 @@ def test_two_vehicles_of_one_name_are_reported_and_not_averaged(boat, monkeypatc
     reported = until(
         lambda: next((r for r in checker.heard if r.error == "duplicate_vehicle"), None), 5, "the report"
     )
-    assert reported.boot_id == locked.boot_id
+    assert reported.boot_id in {None, locked.boot_id}
     heard = len(checker.heard)
     until(lambda: len(checker.heard) >= heard + 5, 20, "results going on")
     assert [r for r in checker.heard if r.boot_id not in {None, first.boot_id}] == []

@@ -37,7 +37,7 @@ class Asked:
             self.states.append(SharedState([path], boottime_ns))
             return SharingAgent(settings, clock, SharedFile.create(path), boottime_ns=boottime_ns, **others)
 
-        monkeypatch.setattr(tests.simulation.simulated, "TopsideAgent", agent)
+        monkeypatch.setattr(tests.simulation.simulated, "GroupAgent", agent)
         self.world = World(plan, folder)
         self._chance = random.Random(f"asked {plan.seed}")
         moments = [self._chance.uniform(2, plan.seconds) for _ in range(asked)]

@@ -145,3 +145,12 @@ def test_a_folder_without_any_session_is_named(tmp_path, capsys):
         assert correct(*named) == 1
         assert str(tmp_path) in capsys.readouterr().err
     assert correct(tmp_path / "absent", tmp_path) == 2
+
+
+def test_an_output_that_stays_after_a_failure_is_named_as_an_earlier_one(dives, capsys):
+    assert correct(dives / "wreck" / "session_1") == 0
+    table = (dives / ALL[2]).with_name("session.csv")
+    table.write_text("depth\n1.5\n")
+    capsys.readouterr()
+    correct(dives / "wreck" / "session_1")
+    assert "session.topside.csv is of an earlier correction" in capsys.readouterr().out

@@ -9,6 +9,8 @@ from topside_agent.estimator import EstimatorSettings, OffsetEstimator, online, 
 from topside_agent.estimator.slews import FASTEST, Reading, slew_of, unexplained_ns, with_next
 from topside_agent.http_fallback.fallback import Fallback
 from topside_agent.measuring.offsets import Offsets
+from topside_agent.measuring.pace import Pace
+from topside_agent.settings import TopsideSettings
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -255,7 +257,7 @@ def test_a_result_is_conditional_where_topside_was_set_within_its_exchange(over_
         exchange = exchange.model_copy(update={"method": HTTP.name, "pi_realtime_minus_raw_ns": None})
     conditional = []
     for set_at in (-MS, transmit + MS, destination + MS):
-        offsets = Offsets(EstimatorSettings(), silence_ns=S)
+        offsets = Offsets(EstimatorSettings(), Pace(TopsideSettings(topside="t", holdover_after_s=1)))
         offsets.add(exchange)
         offsets.stepped(set_at)
         now = ClockReading(destination + 2 * MS, START, 0)

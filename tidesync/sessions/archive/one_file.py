@@ -123,14 +123,21 @@ def correct_file(task: FileTask, timelines: Mapping[str, Timeline], progress: Pr
         made = correct_job(job, timelines, task.output, task.session, progress, confirm=confirm, dry=task.dry)
     except (NoTimestampError, GrowingFileError) as error:
         why = "growing" if isinstance(error, GrowingFileError) else "no_timestamp"
-        return replace(report, action="failed" if task.named else "left", why=why, reason=str(error))
+        action: Action = "failed" if task.named else "left"
+        return replace(report, action=action, why=why, reason=str(error) + _earlier(task))
     except Exception as error:  # noqa: BLE001 - the other files are corrected
         why = _OF_ERRORS.get(type(error), "error")
-        return replace(report, why=why, reason=complaint_of(str(job.path), error))
+        earlier = "" if isinstance(error, ForeignFileError) else _earlier(task)
+        return replace(report, why=why, reason=complaint_of(str(job.path), error) + earlier)
     if task.dry:
         columns, remarks = tuple(made.columns), tuple(made.remarks)
         return replace(report, action="planned", columns=columns, document=_planned(made), remarks=remarks)
     return corrected_report(report, made)
+
+
+def _earlier(task: FileTask) -> str:
+    """What else there is to say of a file that is not corrected now, but was."""
+    return f"; {task.output.name} is of an earlier correction" if task.output.is_file() else ""
 
 
 def corrected_report(report: FileReport, made: CorrectedTable) -> FileReport:

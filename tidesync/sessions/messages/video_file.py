@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from schemas.instants import iso_from_ns
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import Batch
 from tidesync.sessions.errors import NoTimestampError, SessionError
 from tidesync.sessions.messages.ass_file import AssFile, exact_form
@@ -40,6 +41,10 @@ _OF = (
     "begin: when Cockpit began to record; the first frame follows, and shows what the camera saw earlier by "
     "the delay of the stream: neither is in any file, nor in the errors"
 )
+_SET = (
+    "; it is topside's own clock: if that was set meanwhile, what is shown after that is off from what its "
+    "position says by as much"
+)
 
 
 @contextmanager
@@ -57,6 +62,7 @@ class VideoFile:
     def __init__(self, job: Job, measured: Measured) -> None:
         self._path, self.outcome = job.path, Outcome()
         self._recording = "video", job.path.name
+        self._of = _OF + (_SET if job.vehicle == TOPSIDE_CLOCK else "")
         subtitles = job.path.with_suffix(".ass")
         begin, until_ns = begin_of_name(job.path.name), None
         self._until: str | None = None
@@ -99,7 +105,7 @@ class VideoFile:
 
     def output(self, target: Target) -> AbstractContextManager[Write]:
         """The sidecar."""
-        return media_output(target, self._recording, _OF, self._document)
+        return media_output(target, self._recording, self._of, self._document)
 
     def _document(self, block: Block, found: Corrections) -> dict[str, Any]:
         at_ns, resolution_ns = block.records, self.forms[0].resolution_ns

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-archive bench-recorder bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-scale bench-archive bench-recorder bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -82,6 +82,9 @@ bench-messages: .venv/.dev ## `tidesync correct` on a file of each format beside
 
 bench-archive: .venv/.dev ## `tidesync correct` of a session and an archive with two processes beside one (5 min); into docs/lab/
 	$(BIN)/python -m bench.archive --markdown docs/lab/bench-archive.md --json bench/results/bench-archive.json $(ARGS)
+
+bench-scale: .venv/.dev ## What fleets of 1 to 100 000 vehicles need, by the last runs of the other benchmarks; into docs/lab/
+	$(BIN)/python -m bench.scale --markdown docs/lab/bench-scale.md --json bench/results/bench-scale.json $(ARGS)
 
 bench-recorder: .venv/.dev ## What recording 50 and 1000 vehicles costs (10 min; QUICK=1: 3 min); into docs/lab/
 	$(BIN)/python -m bench.recorder $(if $(QUICK),--quick) \

@@ -297,7 +297,7 @@ class FleetChecker(Checker):
         root = self._settings.topic_root
         kinds = (topics.INFO, topics.EXCHANGE, topics.STATUS)
         self.connection.subscribe([(topics.subscription(root, kind), 1) for kind in kinds])
-        super().connected()  # a result is judged by the clock that an info told of
+        super().connected()  # a result is judged by the clock of an info
 
     def received(self, message):
         letter = self._inbox.open(message)

@@ -1,5 +1,6 @@
 """An hour off the air: the Pi's clock is stepped and slewed, the recorder killed, and all rows are right."""
 
+import json
 import threading
 
 import numpy as np
@@ -141,7 +142,7 @@ def record_the_hour(place, machines, histories, exchanges):
     for machine, pieces in zip(machines, histories, strict=True):
         machine.publish(0, pieces_until(pieces, GAP_S[0]))
     journal = place.folder() / "time_sync" / "clock.jsonl"
-    until(lambda: journal.exists() and b'"topside"' in journal.read_bytes(), 15, "pieces of both clocks")
+    until(lambda: set(recorded_machines(journal)) == {"vehicle", "topside"}, 15, "pieces of both clocks")
     place.kill()
     topside.publish(0, pieces_until(histories[1], 2000))
     place.record()
@@ -157,6 +158,11 @@ def record_the_hour(place, machines, histories, exchanges):
         )
     until(lambda: len(place.recorded()) == len(exchanges), 15, "the exchanges after the hour")
     assert stop(place)[0] == 0
+
+
+def recorded_machines(journal):
+    lines = journal.read_bytes().splitlines(keepends=True) if journal.exists() else []
+    return [json.loads(line)["machine"] for line in lines if line.endswith(b"\n")]
 
 
 def _held(processes):

@@ -168,8 +168,9 @@ def _verdict(found: Sequence[Figures]) -> str:
     promised = (
         "Promised, for each message: at most twice the plain pass for .tlog and .BIN; for MCAP that, or"
     )
-    kept = f"Not kept: {'; '.join(missed)}" if missed else "Kept by all"
-    return f"{promised}\n{RATE:.0f} MB of payload a second. {kept}."
+    kept = f"Not kept: {'; '.join(missed)}" if missed else "Kept by these files"
+    whole = "With the time until the first message the ratios are those of the two columns before."
+    return f"{promised}\n{RATE:.0f} MB of payload a second. {kept}. {whole}"
 
 
 def _growing(found: Sequence[Figures]) -> str:

@@ -26,7 +26,7 @@ those of [bench-cost](bench-cost.md), [bench-recorder](bench-recorder.md) and
 """
 _NEEDS = """Each vehicle is measured once a second by one topside, recorded once, and shown on one
 dashboard a topside. A process takes at most {share} of a core. Bytes are MQTT's, without those of TCP and IP.
-Nobody has run the last two rows.
+Nobody has run the last two rows. Topside's figure is as old as the last run of bench-cost.
 """
 
 
@@ -125,7 +125,10 @@ def _limits(traffic: Traffic, units: Units) -> str:
 
 
 def _of(name: str) -> Any:
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        raise click.ClickException(f"{path} is missing: make {name}")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 _MESSAGES_AN_EXCHANGE = 6

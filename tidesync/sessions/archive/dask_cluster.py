@@ -116,7 +116,7 @@ class DaskCluster:
             self._client.cancel([*futures], force=True)
 
     def _check_versions(self, patience_s: float) -> None:
-        """NotSoError where a worker has not the same Tidesync, Python, NumPy and zones: bytes could differ."""
+        """NotSoError where a worker has not the same Tidesync, Python, NumPy, zones: bytes could differ."""
         try:
             self._client.wait_for_workers(1, timeout=patience_s)
         except TimeoutError:

@@ -67,7 +67,7 @@ class BlockAverages:
 class Averages:
     """The averages of one timebase's blocks, and the line that they suggest until the next fit.
 
-    The blocks alone are kept. Their sums are made anew for each fit: kept up to each block, they would take
+    The blocks alone are kept. Their sums are made again for each fit: kept up to each block, they would take
     six times as much memory.
     """
 

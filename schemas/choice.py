@@ -43,7 +43,7 @@ def chosen(fresh: Iterable[C], in_use: str | None = None, *, stays_within: float
     `in_use` is the topside that was chosen before: it stays while its bound is at most `stays_within` times
     the least. One without a bound is chosen where none has one; None where none is left.
 
-    Readers differ in these two only. Dashboard (its page is told), Cockpit and Home Assistant show numbers as
+    Readers differ in these two only. Dashboard (with its page), Cockpit and Home Assistant show numbers as
     they come: twice the least bound is little, a curve that jumps between two clocks is much. `status` reads
     once and has none in use. A session is corrected against one clock: the recorder stays with its topside,
     whatever the bounds (`stays_within` infinite), while that has fresh results.

@@ -244,7 +244,7 @@ def message_place(name):
     return NUMBERS.index(name)
 
 
-def test_a_page_is_told_which_result_is_in_use(bench, page):
+def test_a_page_shows_which_result_is_in_use(bench, page):
     bench.hear(incoming(result("rov1", max_error_ms=0.5)))
     assert [row["in_use"] for row in page.take()["vehicles"]] == [True]
     bench.hear(incoming(result("rov1", topside="stern", max_error_ms=0.1)))

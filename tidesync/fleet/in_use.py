@@ -42,5 +42,5 @@ class TopsidesInUse:
         return not known or before != self._chosen[vehicle]
 
     def forget(self, vehicle: str) -> None:
-        """A result of `vehicle` was dropped: choose of the others anew."""
+        """A result of `vehicle` was dropped: choose of the others again."""
         self._chosen.pop(vehicle, None)

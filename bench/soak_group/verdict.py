@@ -67,10 +67,10 @@ def judged(
         f"{settled_s:.2f} s",
         holds=settled_s <= limit_s,
     )
-    _judge_shares(verdict, plan, shares)
-    _judge_again(verdict, plan, faults)
-    _judge_doubled(verdict, plan, observer, faults)
-    _judge_bounds(verdict, plan, list(takeovers(observer, faults, settled_at_s)))
+    _check_shares(verdict, plan, shares)
+    _check_again(verdict, plan, faults)
+    _check_doubled(verdict, plan, observer, faults)
+    _check_bounds(verdict, plan, list(takeovers(observer, faults, settled_at_s)))
     verdict.note("results held against the truth", observer.results, at_least=1)
     wrong = len(observer.wrong)
     verdict.require(
@@ -80,7 +80,7 @@ def judged(
     return verdict
 
 
-def _judge_shares(verdict: GroupVerdict, plan: Plan, shares: Mapping[str, int]) -> None:
+def _check_shares(verdict: GroupVerdict, plan: Plan, shares: Mapping[str, int]) -> None:
     total = sum(WEIGHTS.values())
     for name, weight in WEIGHTS.items():
         share = weight / total
@@ -92,7 +92,7 @@ def _judge_shares(verdict: GroupVerdict, plan: Plan, shares: Mapping[str, int]) 
         )
 
 
-def _judge_again(verdict: GroupVerdict, plan: Plan, faults: Sequence[Fault]) -> None:
+def _check_again(verdict: GroupVerdict, plan: Plan, faults: Sequence[Fault]) -> None:
     limit_s = AGAIN_S * plan.patience
     for kind in sorted({fault.kind for fault in faults}):
         again_s = [fault.again_s for fault in faults if fault.kind == kind and fault.vehicles]
@@ -109,7 +109,7 @@ def _judge_again(verdict: GroupVerdict, plan: Plan, faults: Sequence[Fault]) -> 
     )
 
 
-def _judge_doubled(verdict: GroupVerdict, plan: Plan, observer: Observer, faults: Sequence[Fault]) -> None:
+def _check_doubled(verdict: GroupVerdict, plan: Plan, observer: Observer, faults: Sequence[Fault]) -> None:
     limit_s = HOLD_DOWN_S * plan.patience
     events_s = sorted(each for fault in faults for each in (fault.at_s, fault.at_s + fault.lasts_s))
     found = [each for vehicle in list(observer.pongs) for each in _twice(observer, vehicle, plan, events_s)]
@@ -124,7 +124,7 @@ def _judge_doubled(verdict: GroupVerdict, plan: Plan, observer: Observer, faults
     )
 
 
-def _judge_bounds(verdict: GroupVerdict, plan: Plan, changed: Sequence[Takeover]) -> None:
+def _check_bounds(verdict: GroupVerdict, plan: Plan, changed: Sequence[Takeover]) -> None:
     limit = WIDER * plan.patience
     for name, some in (
         (f"followed for {_LONG_S:g} s", [each for each in changed if each.followed_s >= _LONG_S]),

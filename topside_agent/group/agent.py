@@ -89,7 +89,7 @@ class GroupAgent(TopsideAgent):
             super().received(message)
 
     def tick(self, now: Reading) -> float:
-        """Do what is due, the group first: who was away pings no more. Returns the seconds until something is."""
+        """Do what is due, the group first: who was away rests. Returns the seconds until something is."""
         more = bool(self.group and self._connection.up and self.group.tick(now.raw_ns))
         pause_s = super().tick(now)
         return 0.0 if more else pause_s

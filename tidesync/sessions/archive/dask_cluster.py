@@ -116,7 +116,7 @@ class DaskCluster:
             self._client.cancel([*futures], force=True)
 
     def _check_versions(self, patience_s: float) -> None:
-        """NotSoError where a worker has not the same Tidesync, Python, NumPy and zones: bytes could differ."""
+        """NotSoError where a worker has not the same Tidesync, Python, NumPy, zones: bytes could differ."""
         try:
             self._client.wait_for_workers(1, timeout=patience_s)
         except TimeoutError:
@@ -128,7 +128,9 @@ class DaskCluster:
                     self._refuse(f"the worker {worker} has {has}; expected {expected}, as here")
         for worker, there in self._client.run(rules_sha256, on_error="return").items():
             if there != rules_sha256():
-                self._refuse(f"the worker {worker} has other rules of time zones; expected the same tzdata as here")
+                self._refuse(
+                    f"the worker {worker} has other rules of time zones; expected the same tzdata as here"
+                )
         here = platform.python_version()
         for worker, there in self._client.run(platform.python_version).items():
             if there.rpartition(".")[0] != here.rpartition(".")[0]:

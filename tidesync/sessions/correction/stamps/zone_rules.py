@@ -1,4 +1,4 @@
-"""The rules of time zones that this computer has: governments change them, and with them what a local time means."""
+"""The rules of time zones that this computer has: governments change them, and so what a local time means."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _ALL_RULES = "tzdata.zi"
 def rules_sha256() -> str:
     """A digest of the system's rules; those of the package `tzdata`, used without these, go by its version.
 
-    Without the text of all rules it is that of the files' names, sizes and times: it may then change though no
-    rule has, never the other way round unless a file was altered and its time put back.
+    Without the text of all rules it is that of the files' names, sizes and times: it may then change though
+    no rule has, never the other way round unless a file was altered and its time put back.
     """
     found = hashlib.sha256()
     for place in map(Path, zoneinfo.TZPATH):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 READABLE, WRITABLE, WOKEN = 1, 2, 4
 _FAREWELL_NS = 400_000_000
 _MOST_READS = 16
-"""In a row: what has arrived goes before what is due, which makes more arrive; but that must not wait long."""
+"""In a row: what has arrived goes before what is due, which makes more arrive; but not for long."""
 _UPKEEP_S = 0.25
 """Between checks whether a PINGREQ is due, or the broker has been silent for too long."""
 

@@ -45,11 +45,17 @@ class MessageBuilder:
         topic = topics.build(self.root, kind, topside=self.topside)
         return Outgoing(topic, word.encode(), kind.qos, kind.retain)
 
-    def heartbeat(self, instance_id: str, boot_id: str, uptime_s: float) -> Outgoing:
-        """That this process is there, `uptime_s` after its start."""
+    def heartbeat(
+        self, instance_id: str, boot_id: str, uptime_s: float, *, settling: bool | None = None
+    ) -> Outgoing:
+        """That this process is there, `uptime_s` after its start; whether it is `settling` in its group."""
         kind = topics.TOPSIDE_HEARTBEAT
         message = Heartbeat(
-            topside=self.topside, instance_id=instance_id, boot_id=boot_id, uptime_s=round(uptime_s, 3)
+            topside=self.topside,
+            instance_id=instance_id,
+            boot_id=boot_id,
+            uptime_s=round(uptime_s, 3),
+            settling=settling,
         )
         return Outgoing(topics.build(self.root, kind, topside=self.topside), message.encode(), kind.qos)
 

@@ -60,12 +60,12 @@ def measured_by_several(rows: Sequence[Row]) -> Iterator[Finding]:
     for row in rows:
         if row.fresh:
             by_vehicle.setdefault(row.vehicle, []).append(row)
-    alike: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
+    same: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
     for vehicle, measured in by_vehicle.items():
         if len(measured) > 1:
             key = tuple((row.topside or "", row.group) for row in measured)
-            alike.setdefault(key, []).append(vehicle)
-    for by, vehicles in sorted(alike.items(), key=str):
+            same.setdefault(key, []).append(vehicle)
+    for by, vehicles in sorted(same.items(), key=str):
         yield _several(by, vehicles)
 
 

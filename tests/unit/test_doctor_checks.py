@@ -17,6 +17,7 @@ from runtime.clock_daemons import Daemon
 from runtime.kernel_clock import KernelState
 from runtime.version import VERSION
 from schemas import topics
+from schemas.choice import FRESH_S
 from schemas.compat import UTC
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
@@ -35,7 +36,7 @@ from tidesync.doctor.observations import Burst, Observations
 from tidesync.doctor.self_test import Outcome, offset_sign
 from tidesync.doctor.settings import DoctorSettings
 from tidesync.fleet.model import Fleet
-from tidesync.fleet.vehicle import FRESH_S, Row, topsides_twice
+from tidesync.fleet.vehicle import Row, topsides_twice
 
 SETTINGS = ConnectionSettings(broker="mqtt://boat:1883", username="operator")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

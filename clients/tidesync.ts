@@ -328,6 +328,8 @@ export interface VehicleView {
   topside_online: boolean | null;
   /** Of topsides that share vehicles; null: it shares none */
   group?: string | null;
+  /** Whether of the vehicle's results this one is to be used while it is `fresh`: of several topsides' results the one with the least bound that is not in doubt */
+  in_use?: boolean;
   /** Sessions that record it */
   recording: Array<string>;
   last_event: LastEvent | null;

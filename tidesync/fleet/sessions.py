@@ -48,14 +48,14 @@ class Sessions:
         self._most = most
         self._entries: dict[str, SessionEntry] = {}
 
-    def take(self, state: SessionState, received: Reading, version: int, *, retained: bool) -> int:
-        """Take a state; returns how many sessions were dropped to make room for it."""
+    def take(self, state: SessionState, received: Reading, version: int, *, retained: bool) -> list[str]:
+        """Take a state; returns the sessions that were dropped to make room for it."""
+        dropped: list[str] = []
         if state.state == "refused":
-            return 0
-        dropped = 0
+            return dropped
         while state.session not in self._entries and len(self._entries) >= self._most:
-            del self._entries[self._least_wanted()]
-            dropped += 1
+            dropped.append(self._least_wanted())
+            del self._entries[dropped[-1]]
         state_raw_ns = _last_exchange_raw_ns(state, received) if retained else received.raw_ns
         self._entries[state.session] = SessionEntry(state, received.raw_ns, state_raw_ns, version)
         return dropped

@@ -86,7 +86,14 @@ def remarks_of(row: Row) -> list[str]:
         remarks.append(f"unknown: {sentence(result)}")
     elif result.conditional:
         remarks.append(CONDITION)
+    if _is_unused(row):
+        remarks.append("not in use: another topside's bound of this vehicle is smaller")
     return remarks
+
+
+def _is_unused(row: Row) -> bool:
+    """Whether it could be relied on, and another topside's result of the vehicle is chosen."""
+    return row.fresh and not row.in_use and row.result is not None and not is_doubtful(row.result.error)
 
 
 def _sentence(letter: Letter) -> str:
@@ -131,6 +138,8 @@ def _pairs(row: Row) -> Iterator[tuple[str, str]]:
 def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
     result = for_people(result)
     yield "State", state_of(result, old=row.old)
+    if _is_unused(row):
+        yield "In use", "no: another topside's bound of this vehicle is smaller"
     if is_doubtful(result.error):
         yield "Numbers", f"unknown: {sentence(result)}"
     yield "Offset", _offset(result)

@@ -37,6 +37,8 @@ export class Fleet {
     this.computer = update.computer;
     this.brokerAt = update.now_s;
     this.not_shown = update.not_shown;
+    for (const key of update.removed) if (this.vehicles.delete(key)) this.survey.members += 1;
+    for (const name of update.sessions_removed) this.sessions.delete(name);
     for (const row of update.vehicles) this.takeRow(row, update.now_s);
     for (const values of update.numbers) this.takeNumbers(values);
     for (const session of update.sessions) this.sessions.set(session.session, { ...session, at: update.now_s });

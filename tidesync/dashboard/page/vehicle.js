@@ -102,7 +102,8 @@ export class VehicleView {
 
   row() {
     if (this.topside !== null) return this.fleet.vehicles.get(keyOf(this)) ?? null;
-    return this.fleet.sorted().find((row) => row.vehicle === this.vehicle) ?? null;
+    const rows = this.fleet.sorted().filter((row) => row.vehicle === this.vehicle);
+    return rows.find((row) => row.in_use) ?? rows[0] ?? null;
   }
 
   draw() {

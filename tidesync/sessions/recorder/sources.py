@@ -142,7 +142,7 @@ class SourceWatches:
         return [(source, each) for each in lost]
 
     def requests(self, now_ns: int, elapsed_ns: int = 0) -> list[tuple[Source, int, int]]:
-        """What to ask for again now: the source, and the first and last `seq`. `elapsed_ns`: of the session."""
+        """What to ask for again now, `elapsed_ns` after the session's start: source, first and last `seq`."""
         for watch in self._reaching or ():
             watch.reach_back(elapsed_ns, now_ns)
         if self._reaching:

@@ -105,9 +105,11 @@ def groups(seen: Observations) -> Iterator[Finding]:
                 (there if heard else gone).append(f"{member.topside} (weight {member.weight:g})")
         if gone:
             found = f"{', '.join(there) or 'nobody'}; not heard: {', '.join(gone)}"
-            yield warn(
-                f"group {group}", found, "the others measure its vehicles; does `tidesync topside` run there?"
+            advice = (
+                "the others measure its vehicles; does `tidesync topside` run there?"
+                " `tidesync forget --topside NAME` if it is gone for good"
             )
+            yield warn(f"group {group}", found, advice)
         else:
             yield ok(f"group {group}", f"shared by {', '.join(there)}")
 

@@ -50,6 +50,10 @@ class Followed:
         """Whether `vehicle` is followed."""
         return vehicle in self._batches
 
+    def __len__(self) -> int:
+        """How many they are."""
+        return len(self._batches)
+
     def __iter__(self) -> Iterator[str]:
         """The vehicles that are followed."""
         return iter(self._batches)

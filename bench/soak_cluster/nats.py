@@ -59,7 +59,7 @@ class NatsNode(Node):
         routes = ", ".join(
             f"nats://localhost:{self._cluster.route(self, node)}" for node in self._cluster.nodes
         )
-        if self._cluster.links:  # else a node is told of the others' own ports, past the links
+        if self._cluster.links:  # else nodes learn the others' own ports, past the links
             text = text.replace("cluster {", f'cluster {{\n  advertise: "localhost:{_NOBODY}"', 1)
         for theirs, ours in (
             ("listen: 127.0.0.1:4222", f"listen: {HOST}:{self._client}"),

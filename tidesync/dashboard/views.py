@@ -109,6 +109,9 @@ class SessionView(View):
     alarm: str | None
     error: str | None
     started_at: UtcInstant | None = Field(description="By the recorder's clock; null: not known")
+    closing: bool = Field(
+        False, description="Of a stopped session: its last exchanges and its track are still being written"
+    )
     told_s: float | None = Field(
         description="Since its recorder reported it; a running one does so at least every 5 s"
     )

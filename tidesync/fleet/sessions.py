@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SILENT_S = 15
 """A recorder that runs reports a session that it records at least every 5 s."""
+CLOSING = "its last exchanges and its track are still being written"
+"""What `closing` of a stopped session means, in one sentence for every surface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class SessionEntry:
     def age_s(self, now: Reading) -> float | None:
         """How old the state is; None where that is unknown."""
         return None if self.state_raw_ns is None else max(0.0, (now.raw_ns - self.state_raw_ns) / 1e9)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is not over: recorded, or still being written."""
+        return self.state.state != "stopped" or self.state.closing
 
     def shown(self, now: Reading) -> SessionState:
         """The state with an alarm where its recorder is silent, which a killed one cannot report."""

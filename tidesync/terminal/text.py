@@ -10,6 +10,7 @@ from schemas.instants import iso_from_ns, iso_utc
 from schemas.messages import Event, Info, OffsetResult, SessionState
 from tidesync.figures import ago, distance, figure, is_long, span
 from tidesync.fleet.duplicates import sentence
+from tidesync.fleet.sessions import CLOSING
 from tidesync.fleet.vehicle import CONDITION, discipline_of
 
 if TYPE_CHECKING:
@@ -104,10 +105,8 @@ def _sentence(letter: Letter) -> str:
         moved = "stepped its clock" if body.kind == "step" else "was suspended"
         return f"{topic.vehicle} {moved}: {body.step_ms:+.3f} ms"
     if isinstance(body, SessionState):
-        alarm = body.error or body.alarm
-        return f"session {body.session} {body.state}: {body.exchanges} exchanges" + (
-            f"; {alarm}" * bool(alarm)
-        )
+        more = [CLOSING] * body.closing + [text for text in (body.error or body.alarm,) if text]
+        return "; ".join([f"session {body.session} {body.state}: {body.exchanges} exchanges", *more])
     if isinstance(body, Info):
         return f"{topic.vehicle} runs agent {body.version}, arrivals stamped: {body.receive_stamp}"
     return f"{topic.vehicle or f'topside {topic.topside}'} is {body}"

@@ -186,7 +186,7 @@ export class Fleet {
 }
 
 const RANK = new Map([["recording", 0], ["failed", 1], ["stopped", 3]]);
-const rank = (session) => RANK.get(session.state) ?? 2; // a later version's word
+const rank = (session) => (session.closing ? 2 : RANK.get(session.state) ?? 2); // a later version's word
 const startOf = (session) => session.started_at ?? session.last_exchange_at ?? "";
 
 export const keyOf = (row) => `${row.vehicle}/${row.topside ?? ""}`;

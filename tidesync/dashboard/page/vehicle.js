@@ -71,6 +71,7 @@ export class VehicleView {
     this.scheme = window.matchMedia("(prefers-color-scheme: dark)");
     this.recolour = () => this.plot();
     this.scheme.addEventListener("change", this.recolour);
+    plotly().catch(() => {}); // while the history comes; what fails is shown when it is drawn
     this.fetch();
     this.timer = setInterval(() => this.fetch(), 1000);
   }

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 READABLE, WRITABLE, WOKEN = 1, 2, 4
+MOST_HELD_BACK = 5
+"""Half of what the most cautious broker, RabbitMQ, sends at QoS 1 before it waits for acknowledgements."""
 _FAREWELL_NS = 400_000_000
 _MOST_READS = 16
 """In a row: what has arrived goes before what is due, which makes more arrive; but not for long."""
@@ -31,10 +33,10 @@ class SocketLoop:
     """Waits for one connected client's socket, and reads and writes it."""
 
     def __init__(self, client: PlainClient, wakeup: Wakeup, gather_s: float = 0.0) -> None:
-        """With `gather_s` messages at QoS 0 gather for so long after each read: together they cost less.
+        """With `gather_s` messages gather for so long after each read: together they cost less.
 
-        Those at QoS 1 do not: a broker that waits for their acknowledgements sends no more. The kernel's
-        stamp of the last message dates all of one read; without one they are dated by the read.
+        Not after a read of `MOST_HELD_BACK` at QoS 1: a broker that waits for acknowledgements has more. The
+        kernel's stamp of the last message dates all of one read; without one they are dated by the read.
         """
         self._client = client
         self._wakeup = wakeup
@@ -74,7 +76,7 @@ class SocketLoop:
             return
         if self._has_read:
             self._has_read = False
-            if not client.more and client.acknowledged == self._acknowledged:
+            if not client.more and client.acknowledged - self._acknowledged < MOST_HELD_BACK:
                 self._wakeup.pause(self._gather_s)
                 pause_s = 0.0  # it may have been woken
             self._acknowledged = client.acknowledged

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from broker.client.socket_loop import _MOST_READS, SocketLoop
+from broker.client.socket_loop import _MOST_READS, MOST_HELD_BACK, SocketLoop
 
 
 class Wakeup:
@@ -68,7 +68,11 @@ def test_messages_gather_between_reads(wakeup):
 
 
 def test_a_broker_that_waits_for_acknowledgements_is_read_again_at_once(wakeup):
-    assert reads(Client(acknowledges=1), wakeup, 0.1) == []
+    assert reads(Client(acknowledges=MOST_HELD_BACK), wakeup, 0.1) == []
+
+
+def test_messages_that_were_acknowledged_gather_while_the_broker_waits_for_nothing(wakeup):
+    assert reads(Client(acknowledges=MOST_HELD_BACK - 1), wakeup, 0.1) == [0.1] * 4
 
 
 def test_what_one_read_did_not_take_is_read_at_once(wakeup):

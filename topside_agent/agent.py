@@ -140,6 +140,10 @@ class TopsideAgent(MqttAgent):
         """One message; pongs are tried first, since time matters to them."""
         self._scheduler.received(message.received.raw_ns)
         self._notice_sleep()
+        if self._publisher.sent_last(message.topic, message.payload):
+            own, now_ns = self._namesakes.instance_id, message.received.raw_ns
+            self._namesakes.heard(message.topic, own, now_ns, retained=message.retain)
+            return
         letter = self._inbox.open(message)
         if letter is None:
             if not message.payload:

@@ -67,7 +67,7 @@ processor were held up by what else ran on the machine.
 _LARGE = """Each row is a run of its own (`ARGS="--only 1000"`, `3000` or `group`) of so many topsides,
 one group if they are several, and vehicles at one exchange a second. `age`: seconds between the first bursts
 and the measurement, which takes 60 s. The next 30 s count each vehicle's exchanges beside the rate that its
-results say: `as said` is the share of the vehicles within 10 % of it. `memory` is for each vehicle, without
+results say: `as reported` is the share of the vehicles within 10 % of it. `memory` is for each, without
 its backlog. Broker and stand-in run on the same processors: where all together come near to what the
 machine has, that is what limits. `load before`: programs that ran or wanted to before the run.
 """
@@ -99,7 +99,7 @@ def document(figures: Figures) -> str:
 
 def large_table(larges: Sequence[Large]) -> str:
     head = ["vehicles", "topsides", "age, s", "load before", "per s", "topside us", "broker", "stand-in"]
-    head += ["busiest topside", "sum of all", "memory, MB", "says per s", "as said", "time-outs"]
+    head += ["busiest topside", "sum of all", "memory, MB", "says per s", "as reported", "time-outs"]
     body = [
         [
             str(each.vehicles),
@@ -110,8 +110,8 @@ def large_table(larges: Sequence[Large]) -> str:
             share(each.most_busy),
             share((each.topside_us + each.broker_us + each.fleet_us) * each.achieved_hz / 1e6),
             number(each.vehicle_mb),
-            number(each.said_hz),
-            share(each.as_said),
+            number(each.reported_hz),
+            share(each.as_reported),
             str(each.timeouts),
         ]
         for each in larges

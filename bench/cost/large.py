@@ -17,7 +17,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cost.fleet import answered, answered_by_each, new_counter
-from bench.cost.said import Said
+from bench.cost.reported import Reported
 from bench.peers.conditions import CONDITIONS
 from bench.peers.processes import LOOPBACK, NotReadyError, Programs, free_port, wait_until
 from bench.peers.setup import Setup
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bench.peers.processes import Program
 
-_COST_S, _SAID_S = 60.0, 30.0
+_COST_S, _REPORTED_S = 60.0, 30.0
 _QUIET_S = 4.0
 _BURST = 8
 _ALL_ONLINE_S = 300.0
@@ -69,15 +69,15 @@ class Large(NamedTuple):
     """The share of a processor that the busiest topside took."""
     vehicle_mb: float
     """Resident memory above that before any was online, less the backlog's exchanges."""
-    said_hz: float
-    """The mean of the rates that results said."""
-    as_said: float
+    reported_hz: float
+    """The mean of the rates that results reported."""
+    as_reported: float
     """The share of the vehicles that were measured as often as that."""
     timeouts: int
     """From the end of the ageing on."""
 
 
-def large(name: str, case: Case, cost_s: float = _COST_S, said_s: float = _SAID_S) -> Large:
+def large(name: str, case: Case, cost_s: float = _COST_S, reported_s: float = _REPORTED_S) -> Large:
     """Run one."""
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-cost-") as made, Programs(Path(made)) as programs:
@@ -101,11 +101,11 @@ def large(name: str, case: Case, cost_s: float = _COST_S, said_s: float = _SAID_
             + _BURST * case.vehicles
         )
         grown_mb = sum(topside.memory_mb() for topside in topsides) - empty_mb
-        said, exchanges = _said(port, counter, said_s)
+        reported, exchanges = _reported(port, counter, reported_s)
         setup.check()
         timed_out = sum(map(_timeouts, ports)) - timed_out
         each_us = taken.each_us
-        rates = [rate for rate in said.values() if rate]
+        rates = [rate for rate in reported.values() if rate]
         return Large(
             name=name,
             vehicles=case.vehicles,
@@ -118,17 +118,17 @@ def large(name: str, case: Case, cost_s: float = _COST_S, said_s: float = _SAID_
             fleet_us=each_us[-1],
             most_busy=max(each_us[: case.topsides]) * taken.achieved_hz / 1e6,
             vehicle_mb=(grown_mb - kept * _KEPT_BYTES / 1e6) / case.vehicles,
-            said_hz=fmean(rates) if rates else float("nan"),
-            as_said=as_said(said, exchanges, said_s),
+            reported_hz=fmean(rates) if rates else float("nan"),
+            as_reported=as_reported(reported, exchanges, reported_s),
             timeouts=timed_out,
         )
 
 
-def as_said(said: Mapping[int, float | None], exchanges: Sequence[int], seconds: float) -> float:
-    """The share of the vehicles whose `exchanges` in so many `seconds` are what the rates `said` make."""
+def as_reported(reported: Mapping[int, float | None], exchanges: Sequence[int], seconds: float) -> float:
+    """The share of the vehicles whose `exchanges` in so many `seconds` are what the rates `reported` make."""
     kept = 0
     for number, count in enumerate(exchanges):
-        wanted = (said.get(number) or 0.0) * seconds
+        wanted = (reported.get(number) or 0.0) * seconds
         kept += wanted > 0 and abs(count - wanted) <= max(_FEW, _APART * wanted)
     return kept / len(exchanges)
 
@@ -149,13 +149,13 @@ def _cost(programs: Sequence[Program], counter: Path, seconds: float) -> _Cost:
     return _Cost(began_s, made / took_s, used_us)
 
 
-def _said(port: int, counter: Path, seconds: float) -> tuple[Mapping[int, float | None], Sequence[int]]:
-    """The mean of the rates that each vehicle's results said meanwhile, and its exchanges."""
-    with Said(port) as said:
+def _reported(port: int, counter: Path, seconds: float) -> tuple[Mapping[int, float | None], Sequence[int]]:
+    """The mean of the rates that each vehicle's results reported meanwhile, and its exchanges."""
+    with Reported(port) as reported:
         before = answered_by_each(counter)
         time.sleep(seconds)
         after = answered_by_each(counter)
-        return said.rates(), [end - begin for begin, end in zip(before, after, strict=True)]
+        return reported.rates(), [end - begin for begin, end in zip(before, after, strict=True)]
 
 
 def _topside(programs: Programs, case: Case, port: int, number: int, metrics_port: int) -> Program:

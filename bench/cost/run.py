@@ -87,7 +87,7 @@ def measure(seconds: float, repeats: int, sizes: tuple[Size, ...], warm_up_s: fl
 
 
 def with_large(before: Figures | None, names: Sequence[str], age_s: float | None) -> Figures:
-    """The figures of `before`, with those of these large fleets measured anew."""
+    """The figures of `before`, with those of these large fleets measured again."""
     figures = before or Figures(machine(), os.getloadavg()[0], 0.0, 0.0, (), None, (), (), ())
     for name in names:
         case = CASES[name] if age_s is None else CASES[name]._replace(age_s=age_s)

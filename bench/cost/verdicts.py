@@ -75,7 +75,7 @@ def _on_large(larges: Sequence[Large]) -> Iterator[Verdict]:
     for large in (aged, most, shared):
         if large:
             what = f"{large.vehicles} vehicles, {large.topsides} topside" + "s" * (large.topsides > 1)
-            yield Verdict(f"share not measured as often as said, {what}", 1 - large.as_said, 0.0)
+            yield Verdict(f"share not measured as often as reported, {what}", 1 - large.as_reported, 0.0)
             yield Verdict(f"time-outs, {what}", large.timeouts, 0.0)
     if aged and shared:
         promise = (

@@ -5,7 +5,7 @@ import pytest
 from bench.cost.agent import Agent
 from bench.cost.document import Figures, document, line_through
 from bench.cost.fleet import Fleet
-from bench.cost.large import CASES, Case, Large, as_said, large
+from bench.cost.large import CASES, Case, Large, as_reported, large
 from bench.cost.pairs import Pair, pairs
 from bench.cost.parts import Part, parts
 from bench.cost.read import read_figures
@@ -100,7 +100,7 @@ def test_every_part_is_measured_and_the_vehicles_are_the_least_of_it():
     assert sum(part.us * part.pi for part in found) < sum(part.us * part.topside for part in found)
 
 
-def aged(name="1000", topside_us=90.0, as_said=1.0, timeouts=0, vehicle_mb=0.1):
+def aged(name="1000", topside_us=90.0, as_reported=1.0, timeouts=0, vehicle_mb=0.1):
     case = CASES[name]
     return Large(
         name=name,
@@ -112,8 +112,8 @@ def aged(name="1000", topside_us=90.0, as_said=1.0, timeouts=0, vehicle_mb=0.1):
         fleet_us=30.0,
         most_busy=0.1,
         vehicle_mb=vehicle_mb,
-        said_hz=1.0,
-        as_said=as_said,
+        reported_hz=1.0,
+        as_reported=as_reported,
         timeouts=timeouts,
     )
 
@@ -124,7 +124,7 @@ def aged(name="1000", topside_us=90.0, as_said=1.0, timeouts=0, vehicle_mb=0.1):
         ([aged(), aged("3000"), aged("group", 110)], None),
         ([aged(topside_us=101)], "CPU per exchange, 1000"),
         ([aged(vehicle_mb=0.13)], "memory for each"),
-        ([aged("3000", as_said=0.999)], "as often as said, 3000 vehicles, 1 topside"),
+        ([aged("3000", as_reported=0.999)], "as often as reported, 3000 vehicles, 1 topside"),
         ([aged("3000", timeouts=1)], "time-outs, 3000"),
         ([aged(), aged("group", 113)], "3000 vehicles with 3 topsides"),
     ],
@@ -135,7 +135,7 @@ def test_the_limits_of_large_fleets(larges, broken):
     assert broken is None or broken in failed[0]
 
 
-def test_a_large_fleet_that_is_measured_anew_replaces_its_row_alone(tmp_path, monkeypatch):
+def test_a_large_fleet_that_is_measured_again_replaces_its_row_alone(tmp_path, monkeypatch):
     path = tmp_path / "figures.json"
     first = Figures("a machine", 0.5, 2.0, 0.0, [pair("ours", 200)], THRIFTY, [made(1, 900)], [], [])
     tell(judged(first._replace(larges=[aged("1000"), aged("3000")])), "", None, path)
@@ -146,9 +146,9 @@ def test_a_large_fleet_that_is_measured_anew_replaces_its_row_alone(tmp_path, mo
     assert "Fleets of thousands" in document(again)
 
 
-def test_a_vehicle_is_measured_as_often_as_said_within_a_tenth():
-    said = {0: 1.0, 1: 1.0, 2: 0.5, 3: None}
-    assert as_said(said, [100, 89, 46, 100, 100], 100.0) == 0.4
+def test_a_vehicle_is_measured_as_often_as_reported_within_a_tenth():
+    reported = {0: 1.0, 1: 1.0, 2: 0.5, 3: None}
+    assert as_reported(reported, [100, 89, 46, 100, 100], 100.0) == 0.4
 
 
 def test_the_fleets_stand_in_answers_as_a_vehicle_does():
@@ -165,8 +165,8 @@ def test_the_fleets_stand_in_answers_as_a_vehicle_does():
 
 @needs_mosquitto
 def test_three_topsides_share_a_small_fleet_and_say_how_often_they_measure():
-    measured = large("group", Case(12, 3, 1.0), cost_s=2.0, said_s=6.0)
+    measured = large("group", Case(12, 3, 1.0), cost_s=2.0, reported_s=6.0)
     assert 0 < measured.achieved_hz < 24
-    assert 0 < measured.said_hz <= 1.0  # a busy machine lowers the rate meanwhile
-    assert 0 <= measured.as_said <= 1
+    assert 0 < measured.reported_hz <= 1.0  # a busy machine lowers the rate meanwhile
+    assert 0 <= measured.as_reported <= 1
     assert min(measured.topside_us, measured.broker_us, measured.fleet_us) > 1

@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"/rov(\d+)/")
 _RATE = re.compile(rb'"rate":([0-9.]+)')
 
 
-class Said:
+class Reported:
     """From the retained results on, which say what held when it began."""
 
     def __init__(self, port: int) -> None:
@@ -36,7 +36,7 @@ class Said:
         self._client.loop_stop()
 
     def rates(self) -> Mapping[int, float | None]:
-        """The mean of what was said of each vehicle, by its number."""
+        """The mean of what was reported of each vehicle, by its number."""
         return {number: fmean(rates) for number, rates in list(self._rates.items())}
 
     def _heard(self, _client: Client, _data: object, message: MQTTMessage) -> None:

@@ -15,11 +15,11 @@ setup: .venv/.dev ## Build .venv with everything for work on the code
 demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedded broker
 	@$(BIN)/python -m tidesync demo $(ARGS)
 
-# Three workers on two cores: of the whole run most tests wait for programs. What shares fixtures stays together.
+# Four workers on two cores: of the whole run most tests wait for programs. What shares fixtures stays together.
 WORKERS := 2
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 
-test: WORKERS := 3
+test: WORKERS := 4
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(PYTEST) $(ARGS)
 

@@ -20,7 +20,7 @@ from bench.peers.document import verdict_table
 from bench.peers.processes import NotReadyError, Programs, wait_until
 from bench.peers.run import machine
 from bench.peers.verdicts import Verdict
-from bench.recorder.holes import holes
+from bench.recorder.lines import counted
 from bench.recorder.run import MISSION, SESSION, Recorder, ended, started_broker
 from bench.tables import markdown_table, number
 
@@ -62,7 +62,7 @@ class Ending(NamedTuple):
     missing: int
     """By the recorder's count."""
     recorded: int
-    holes: int
+    skipped: int
     """By the lines of the journal."""
     gaps: int
 
@@ -129,8 +129,8 @@ def measure_whole(vehicles: int, seconds: float, load_before: float) -> Whole:
         _, answered_s, closed_s, missing = ended(scene.recorder)
         if dead := programs.dead():
             raise NotReadyError(f"{', '.join(dead)} ended")
-        lines = holes(scene.recorder.folder)
-        ending = Ending(answered_s, closed_s, missing, lines.recorded, lines.holes, lines.gaps)
+        lines = counted(scene.recorder.folder)
+        ending = Ending(answered_s, closed_s, missing, lines.recorded, lines.skipped, lines.gaps)
         verdicts = _verdicts(vehicles, samples, pages, gb_h, ending)
         about = (machine(), load_before, vehicles, seconds)
         return Whole(*about, samples, memory_mb, pages, gb_h, ending, verdicts)
@@ -169,7 +169,7 @@ def _verdicts(
         Verdict("recorder: processor, % of a core", usual("recorder"), MOST_CPU),
         Verdict("recorder: written, GB an hour", gb_h, MOST_GB_H),
         Verdict("recorder: exchanges missing, by its own count", ending.missing, 0),
-        Verdict("recorder: numbers that no line has", ending.holes, 0),
+        Verdict("recorder: numbers that no line has", ending.skipped, 0),
         Verdict("recorder: gaps", ending.gaps, 0),
         Verdict("recorder: stop answered after, s", ending.answered_s, ANSWERED_S),
         Verdict("dashboard: processor, % of a core", usual("dashboard"), SERVER_CPU),

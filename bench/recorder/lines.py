@@ -17,12 +17,12 @@ class Counted(NamedTuple):
     """Lines of exchanges, numbers between the first and last of a source that none has, and gap events."""
 
     recorded: int
-    holes: int
+    skipped: int
     gaps: int
 
 
-def holes(session: Path) -> Counted:
-    """Count them; a line that is no exchange is a hole too, as is one number that two lines have."""
+def counted(session: Path) -> Counted:
+    """Count them; a line that is no exchange counts too, as is one number that two lines have."""
     folder, counts = SessionFolder(session), LineCounts()
     numbers: dict[Source, list[int]] = {}
     for exchange in each_exchange(journal_lines(folder.exchanges_path), counts):

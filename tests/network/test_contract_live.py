@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import Counter
+from functools import reduce
 
 from broker.connection import Connection
 from broker.interface import Outgoing
@@ -78,6 +79,9 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
     state = until(lambda: (found := answered("stop")) and found.state == "stopped" and found, 15, "its stop")
     vehicle.stop()
     until(lambda: wire.seen["status"] >= 2, 10, "the vehicle's goodbye")
+    block = ("timeSync", "tidesync", "state")  # a stop is answered after 3 s, whatever is still being written
+    metadata = tmp_path / state.path / "sync_metadata.json"
+    until(lambda: reduce(dict.get, block, json.loads(metadata.read_text())) == "stopped", 30, "all of it")
 
     assert wire.faults == []
     assert {kind.name for kind in topics.TOPICS} == set(wire.seen)

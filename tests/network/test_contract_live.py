@@ -3,7 +3,6 @@
 import csv
 import json
 from collections import Counter
-from functools import reduce
 
 from broker.connection import Connection
 from broker.interface import Outgoing
@@ -12,6 +11,7 @@ from runtime.clock import SystemClock
 from schemas import topics
 from schemas.messages import BurstCommand, StartCommand, StopCommand
 from tests.deadline import until
+from tests.network.recording import until_written
 from tests.published import PUBLISHED, validator, validator_of
 
 S = 1_000_000_000
@@ -79,9 +79,7 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
     state = until(lambda: (found := answered("stop")) and found.state == "stopped" and found, 15, "its stop")
     vehicle.stop()
     until(lambda: wire.seen["status"] >= 2, 10, "the vehicle's goodbye")
-    block = ("timeSync", "tidesync", "state")  # a stop is answered after 3 s, whatever is still being written
-    metadata = tmp_path / state.path / "sync_metadata.json"
-    until(lambda: reduce(dict.get, block, json.loads(metadata.read_text())) == "stopped", 30, "all of it")
+    until_written(tmp_path / state.path)
 
     assert wire.faults == []
     assert {kind.name for kind in topics.TOPICS} == set(wire.seen)

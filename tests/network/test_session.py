@@ -6,6 +6,7 @@ from runtime.clock import Reading, read
 from schemas.exchange import Exchange
 from schemas.messages import StartCommand, StopCommand
 from tests.deadline import until
+from tests.network.recording import until_written
 
 S = 1_000_000_000
 NAME = "2026-05-01T12-00-00Z"
@@ -50,12 +51,6 @@ def bounds_hold_the_truth(exchange, clock, base):
     return lower_ns <= true_ns(exchange.origin_ns) <= upper_ns
 
 
-def is_all_written(folder):
-    """A stop is answered after three seconds, whatever is still being written."""
-    block = json.loads((folder / "sync_metadata.json").read_text(encoding="utf-8"))["timeSync"]["tidesync"]
-    return block["state"] == "stopped"
-
-
 def test_a_session_with_every_part_restarted_has_each_exchange_once_and_none_wrong(broker, boat, tmp_path):
     checker = boat.checker()
     topside = boat.topside(holdover_after_s=1.0)
@@ -79,7 +74,7 @@ def test_a_session_with_every_part_restarted_has_each_exchange_once_and_none_wro
     checker.until_state("rov1", "locked", after=len(checker.heard), within_s=5)
     until(lambda: len(exchanges_in(tmp_path / started.path)) >= 60, 30, "sixty exchanges recorded")
     stopped = tell(checker, "stop")
-    until(lambda: is_all_written(tmp_path / stopped.path), 30, "all that the stopped session writes")
+    until_written(tmp_path / stopped.path)
 
     recorded = exchanges_in(tmp_path / stopped.path)
     identities = [(entry.topside, entry.seq, entry.origin_ns) for entry in recorded]

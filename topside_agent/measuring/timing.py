@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from schemas.messages import State
@@ -30,6 +30,37 @@ GATHER_NS = 50_000_000
 """How long results of more than `FEW` vehicles are gathered first: one write for many costs little more."""
 
 
+class PingTime(NamedTuple):
+    """The time by which steady pings are due, ns: RAW, but slower while vehicles are measured less often.
+
+    It goes on from where it was when that changes, so the pings of a fleet stay spread, and as many are sent
+    as the rate says.
+    """
+
+    since_raw_ns: int = 0
+    since_ns: int = 0
+    """Its own instant at that one of RAW."""
+    slowdown: float = 1.0
+    grid_ns: int = 1
+    """Pings are due at multiples of this, on RAW."""
+
+    def at(self, raw_ns: int) -> int:
+        """It at an instant of RAW."""
+        return self.since_ns + round((raw_ns - self.since_raw_ns) / self.slowdown)
+
+    def due_ns(self, at_ns: int) -> int:
+        """RAW at an instant of it, or soon after."""
+        raw_ns = self.since_raw_ns + round((at_ns - self.since_ns) * self.slowdown)
+        return -(-raw_ns // self.grid_ns) * self.grid_ns
+
+    def slowed(self, slowdown: float, raw_ns: int) -> PingTime:
+        """From an instant of RAW on it is slower than that by this factor."""
+        return self._replace(since_raw_ns=raw_ns, since_ns=self.at(raw_ns), slowdown=slowdown)
+
+
+_RAW = PingTime()
+
+
 class PingSchedule:
     """Due times of one vehicle's pings: at once in a burst, else steadily, spread over the second.
 
@@ -47,6 +78,7 @@ class PingSchedule:
         self._burst_interval_ns = min(burst_interval_ns, interval_ns)
         self._left = 0
         self._sent_of_train = 0
+        self._is_steady = False
         self.due_ns = 0
 
     @classmethod
@@ -62,13 +94,11 @@ class PingSchedule:
     def start_burst(self, now_raw_ns: int) -> None:
         """Measure at once, several times."""
         self._left = self._burst
+        self._is_steady = False
         self.due_ns = now_raw_ns
 
-    def sent(self, now_raw_ns: int, slowdown: float = 1.0, grid_ns: int = 1) -> None:
-        """Set the next due time after a ping at `now_raw_ns`.
-
-        Steady intervals are longer by the factor `slowdown`, and due at multiples of `grid_ns`.
-        """
+    def sent(self, now_raw_ns: int, time: PingTime = _RAW) -> None:
+        """Set the next due time after a ping at `now_raw_ns`; steady ones are due by `time`."""
         in_burst = self._left > 0
         self._left = max(0, self._left - 1)
         self._sent_of_train = 0 if in_burst else self._sent_of_train + 1
@@ -78,14 +108,17 @@ class PingSchedule:
             self.due_ns = now_raw_ns
         else:
             self._sent_of_train = 0
-            self.due_ns = _next_on_grid(now_raw_ns, round(self._interval_ns * slowdown), self._hash, grid_ns)
+            now_ns, interval_ns = time.at(now_raw_ns), self._interval_ns
+            # A steady ping belongs to the instant next to it, before which it came if the pace has changed.
+            from_ns = now_ns + interval_ns // 2 if self._is_steady else now_ns
+            self._is_steady = True
+            self.due_ns = time.due_ns(_next_on_grid(from_ns, interval_ns, self._hash))
 
 
-def _next_on_grid(now_ns: int, interval_ns: int, hashed: int, grid_ns: int = 1) -> int:
-    """The next instant of a grid whose phase is a name's own, at a multiple of `grid_ns`."""
+def _next_on_grid(now_ns: int, interval_ns: int, hashed: int) -> int:
+    """The next instant of a grid whose phase is a name's own."""
     phase_ns = hashed % interval_ns
-    due_ns = ((now_ns - phase_ns) // interval_ns + 1) * interval_ns + phase_ns
-    return -(-due_ns // grid_ns) * grid_ns
+    return ((now_ns - phase_ns) // interval_ns + 1) * interval_ns + phase_ns
 
 
 class ResultSchedule:

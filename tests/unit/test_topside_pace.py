@@ -144,18 +144,18 @@ def test_the_rate_does_not_fall_without_limit_and_a_lock_outlasts_the_time_betwe
     assert pace.silence_ns == 50 * S
 
 
-def test_while_the_pace_changes_as_many_pings_are_sent_as_it_says_and_they_stay_spread():
+def test_while_the_pace_changes_as_many_pings_are_sent_as_it_reports_and_they_stay_spread():
     chance = random.Random(17)
     schedules = [PingSchedule(f"rov{n}", interval_ns=S, burst=1, burst_interval_ns=S) for n in range(200)]
-    pace_time, said, sent = PingTime(grid_ns=25 * MS), 0.0, []
+    pace_time, reported, sent = PingTime(grid_ns=25 * MS), 0.0, []
     for second in range(300):
         if second % 3 == 0:
             pace_time = pace_time.slowed(chance.uniform(1.0, 1.6), second * S)
-        said += len(schedules) / pace_time.slowdown
+        reported += len(schedules) / pace_time.slowdown
         for each in schedules:
             while each.due_ns < (second + 1) * S:
                 sent.append(each.due_ns)
                 each.sent(each.due_ns, pace_time)
-    assert len(sent) == pytest.approx(said, rel=0.02)
+    assert len(sent) == pytest.approx(reported, rel=0.02)
     phases = sorted(pace_time.at(at_ns) % S for at_ns in sent[-len(schedules) :])
     assert max(later - former for former, later in itertools.pairwise(phases)) < 50 * MS

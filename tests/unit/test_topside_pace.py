@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from bench.cost.in_process import S, SimulatedFleet
-from topside_agent.measuring.pace import MANY, BusyTime, Pace
-from topside_agent.measuring.timing import PingSchedule, PingTime
+from topside_agent.measuring.pace import MANY, BusyTime, Pace, PingTime
+from topside_agent.measuring.timing import PingSchedule
 from topside_agent.settings import TopsideSettings
 
 VEHICLES = 100

@@ -7,9 +7,7 @@ result, instead of letting answers wait until they count as lost.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
-
-from topside_agent.measuring.timing import PingTime
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from topside_agent.settings import TopsideSettings
@@ -37,6 +35,34 @@ _MORE = 2.0
 """At most so many times longer a period: a machine that had no time for topside may have it again at once."""
 _SURELY, _CALM = 0.85, 5
 """Vehicles are measured more often again once each of so many periods had this much room."""
+
+
+class PingTime(NamedTuple):
+    """The time by which steady pings are due, ns: RAW, but slower while vehicles are measured less often.
+
+    It goes on from where it was when that changes, so the pings of a fleet stay spread, and as many are sent
+    as the rate says.
+    """
+
+    since_raw_ns: int = 0
+    since_ns: int = 0
+    """Its own instant at that one of RAW."""
+    slowdown: float = 1.0
+    grid_ns: int = 1
+    """Pings are due at multiples of this, on RAW."""
+
+    def at(self, raw_ns: int) -> int:
+        """It at an instant of RAW."""
+        return self.since_ns + round((raw_ns - self.since_raw_ns) / self.slowdown)
+
+    def due_ns(self, at_ns: int) -> int:
+        """RAW at an instant of it, or soon after."""
+        raw_ns = self.since_raw_ns + round((at_ns - self.since_ns) * self.slowdown)
+        return -(-raw_ns // self.grid_ns) * self.grid_ns
+
+    def slowed(self, slowdown: float, raw_ns: int) -> PingTime:
+        """From an instant of RAW on it is slower than that by this factor."""
+        return self._replace(since_raw_ns=raw_ns, since_ns=self.at(raw_ns), slowdown=slowdown)
 
 
 class BusyTime:

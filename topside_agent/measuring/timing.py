@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from topside_agent.measuring.pace import PingTime
 
 if TYPE_CHECKING:
     from schemas.messages import State
@@ -28,34 +30,6 @@ GATE_NS = 5_000_000
 FEW = 8
 GATHER_NS = 50_000_000
 """How long results of more than `FEW` vehicles are gathered first: one write for many costs little more."""
-
-
-class PingTime(NamedTuple):
-    """The time by which steady pings are due, ns: RAW, but slower while vehicles are measured less often.
-
-    It goes on from where it was when that changes, so the pings of a fleet stay spread, and as many are sent
-    as the rate says.
-    """
-
-    since_raw_ns: int = 0
-    since_ns: int = 0
-    """Its own instant at that one of RAW."""
-    slowdown: float = 1.0
-    grid_ns: int = 1
-    """Pings are due at multiples of this, on RAW."""
-
-    def at(self, raw_ns: int) -> int:
-        """It at an instant of RAW."""
-        return self.since_ns + round((raw_ns - self.since_raw_ns) / self.slowdown)
-
-    def due_ns(self, at_ns: int) -> int:
-        """RAW at an instant of it, or soon after."""
-        raw_ns = self.since_raw_ns + round((at_ns - self.since_ns) * self.slowdown)
-        return -(-raw_ns // self.grid_ns) * self.grid_ns
-
-    def slowed(self, slowdown: float, raw_ns: int) -> PingTime:
-        """From an instant of RAW on it is slower than that by this factor."""
-        return self._replace(since_raw_ns=raw_ns, since_ns=self.at(raw_ns), slowdown=slowdown)
 
 
 _RAW = PingTime()

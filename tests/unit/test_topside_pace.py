@@ -1,12 +1,15 @@
 """A topside with more to do than time measures every vehicle less often, equally, and says so."""
 
+import itertools
 import json
+import random
 from collections import Counter
 
 import pytest
 
 from bench.cost.in_process import S, SimulatedFleet
-from topside_agent.measuring.pace import MANY, BusyTime, Pace
+from topside_agent.measuring.pace import MANY, BusyTime, Pace, PingTime
+from topside_agent.measuring.timing import PingSchedule
 from topside_agent.settings import TopsideSettings
 
 VEHICLES = 100
@@ -106,31 +109,53 @@ def paced(rate=2, vehicles=100):
     return pace
 
 
+def worked(pace, busy_s, pings):
+    """A period of a second."""
+    return pace.worked(busy_s, pings, 1.0, 0)
+
+
 def test_the_pace_changes_by_lasting_overload_alone():
     pace = paced()
-    assert not pace.worked(1.0, 100, 1.0)
-    assert not pace.worked(0.5, 200, 1.0)
-    assert not pace.worked(1.0, 100, 1.0)
-    assert pace.worked(1.0, 100, 1.0)
+    assert not worked(pace, 1.0, 100)
+    assert not worked(pace, 0.5, 200)
+    assert not worked(pace, 1.0, 100)
+    assert worked(pace, 1.0, 100)
     assert pace.rate == 1.0, "at most half at once"
-    assert pace.worked(1.0, 100, 1.0)
+    assert worked(pace, 1.0, 100)
     assert pace.rate == pytest.approx(0.8)  # 10 ms each: 80 a second take 0.8 s
-    assert not any(pace.worked(cost, 80, 1.0) for cost in (0.8, 0.9, 0.7, 0.85) * 9)
-    assert pace.worked(0.3, 80, 1.0)
-    assert pace.rate == 1.0  # in steps
-    for _ in range(9):
-        pace.worked(0.3, 80, 1.0)
+    assert not any(worked(pace, cost, 80) for cost in (0.8, 0.9, 0.7, 0.85) * 9)
+    assert not any(worked(pace, cost, 80) for cost in (0.3, 0.3, 0.3, 0.3, 0.8, 0.3, 0.4, 0.3, 0.4))
+    assert worked(pace, 0.4, 80)
+    assert pace.rate == pytest.approx(1.6)  # what the dearest of five periods allows
+    assert [worked(pace, 0.3, 80) for _ in range(5)] == [False] * 4 + [True]
     assert pace.rate == 2
 
 
 def test_a_burst_in_which_each_ping_costs_little_is_no_overload():
     pace = paced()
-    assert not any(pace.worked(1.0, 1000, 1.0) for _ in range(9))
+    assert not any(worked(pace, 1.0, 1000) for _ in range(9))
 
 
 def test_the_rate_does_not_fall_without_limit_and_a_lock_outlasts_the_time_between_pings():
     pace = paced()
     for _ in range(9):
-        pace.worked(1.0, 1, 1.0)
+        worked(pace, 1.0, 1)
     assert pace.rate == pytest.approx(0.05)
     assert pace.silence_ns == 50 * S
+
+
+def test_while_the_pace_changes_as_many_pings_are_sent_as_it_reports_and_they_stay_spread():
+    chance = random.Random(17)
+    schedules = [PingSchedule(f"rov{n}", interval_ns=S, burst=1, burst_interval_ns=S) for n in range(200)]
+    pace_time, reported, sent = PingTime(grid_ns=25 * MS), 0.0, []
+    for second in range(300):
+        if second % 3 == 0:
+            pace_time = pace_time.slowed(chance.uniform(1.0, 1.6), second * S)
+        reported += len(schedules) / pace_time.slowdown
+        for each in schedules:
+            while each.due_ns < (second + 1) * S:
+                sent.append(each.due_ns)
+                each.sent(each.due_ns, pace_time)
+    assert len(sent) == pytest.approx(reported, rel=0.02)
+    phases = sorted(pace_time.at(at_ns) % S for at_ns in sent[-len(schedules) :])
+    assert max(later - former for former, later in itertools.pairwise(phases)) < 50 * MS

@@ -97,7 +97,7 @@ class Measurement:
             self._error = self.unanswered_because
         if not self._exchanger.waiting and now.raw_ns >= self._schedule.due_ns:
             self._exchanger.instances.pinged_every(self._pace.interval_ns)
-            self._schedule.sent(now.raw_ns, self._pace.slowdown, self._pace.grid_ns)
+            self._schedule.sent(now.raw_ns, self._pace.ping_time)
             actions.append(SendPing(self._exchanger.begin(now, self._make_nonce()), now))
         return self._and_next(actions, now.raw_ns)
 

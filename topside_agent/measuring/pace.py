@@ -6,7 +6,8 @@ result, instead of letting answers wait until they count as lost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from topside_agent.settings import TopsideSettings
@@ -32,8 +33,36 @@ _PATIENCE = 2
 """Periods in a row until something changes."""
 _MORE = 2.0
 """At most so many times longer a period: a machine that had no time for topside may have it again at once."""
-_SURELY, _STEP = 0.85, 0.8
-"""Vehicles are measured more often again where there is this much room, in steps."""
+_SURELY, _CALM = 0.85, 5
+"""Vehicles are measured more often again once each of so many periods had this much room."""
+
+
+class PingTime(NamedTuple):
+    """The time by which steady pings are due, ns: RAW, but slower while vehicles are measured less often.
+
+    It goes on from where it was when that changes, so the pings of a fleet stay spread, and as many are sent
+    as the rate says.
+    """
+
+    since_raw_ns: int = 0
+    since_ns: int = 0
+    """Its own instant at that one of RAW."""
+    slowdown: float = 1.0
+    grid_ns: int = 1
+    """Pings are due at multiples of this, on RAW."""
+
+    def at(self, raw_ns: int) -> int:
+        """It at an instant of RAW."""
+        return self.since_ns + round((raw_ns - self.since_raw_ns) / self.slowdown)
+
+    def due_ns(self, at_ns: int) -> int:
+        """RAW at an instant of it, or soon after."""
+        raw_ns = self.since_raw_ns + round((at_ns - self.since_ns) * self.slowdown)
+        return -(-raw_ns // self.grid_ns) * self.grid_ns
+
+    def slowed(self, slowdown: float, raw_ns: int) -> PingTime:
+        """From an instant of RAW on it is slower than that by this factor."""
+        return self._replace(since_raw_ns=raw_ns, since_ns=self.at(raw_ns), slowdown=slowdown)
 
 
 class BusyTime:
@@ -78,13 +107,14 @@ class Pace:
         self._rate = settings.rate
         self._holdover_ns = round(settings.holdover_after_s * 1e9)
         self._overloaded = 0
+        self._needed: deque[float] = deque(maxlen=_CALM)
         self._demand_hz = 0.0
         self.publish_ns = round(settings.publish_interval_s * 1e9)
         """Between the results of a vehicle."""
         self.resting_ns = self.publish_ns
         """Within so much a result follows that of a locked vehicle whose clock rests."""
-        self.grid_ns = 1
-        """What the instants of steady pings are multiples of."""
+        self.ping_time = PingTime()
+        """By which steady pings are due."""
         self.stride = 1
         """How many blocks the windows of an estimator take at a time."""
         self._set(1.0)
@@ -104,21 +134,28 @@ class Pace:
         """So many vehicles are measured."""
         many = vehicles > MANY
         self.resting_ns = max(self.publish_ns, RESTING_NS) if many else self.publish_ns
-        self.grid_ns = GRID_NS if many else 1
+        self.ping_time = self.ping_time._replace(grid_ns=GRID_NS if many else 1)
         self.stride = _STRIDE if many else 1
         self._demand_hz = vehicles * self._rate
 
-    def worked(self, busy_s: float, pings: int, seconds: float) -> bool:
-        """In `seconds` topside was busy for `busy_s`, and sent so many pings; whether the pace changes.
+    def worked(self, busy_s: float, pings: int, seconds: float, now_ns: int) -> bool:
+        """In `seconds` until `now_ns` topside was busy for `busy_s`, and sent so many pings.
+
+        Returns whether the pace changes.
 
         What a ping has cost tells what the rate that is set would: bursts, as at the start, are no overload.
         """
         needed = self._demand_hz * busy_s / pings / _WANTED if pings else 1.0
         overloaded = busy_s > _BUSY * seconds and needed > self.slowdown
         self._overloaded = self._overloaded + 1 if overloaded else 0
-        before = self.slowdown
+        self._needed.append(needed)
+        before, most = self.slowdown, max(self._needed)
         if self._overloaded >= _PATIENCE:
             self._set(min(needed, _MORE * before, max(1.0, self._rate / _LEAST_RATE)))
-        elif before > 1 and needed < max(1.0, _SURELY * before):
-            self._set(max(1.0, needed, before * _STEP))
-        return self.slowdown != before
+        elif before > 1 and len(self._needed) == _CALM and most < max(1.0, _SURELY * before):
+            self._set(max(1.0, most))
+        if self.slowdown == before:
+            return False
+        self._needed.clear()
+        self.ping_time = self.ping_time.slowed(self.slowdown, now_ns)
+        return True

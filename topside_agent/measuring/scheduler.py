@@ -128,7 +128,7 @@ class Scheduler:
         pings, self._pings = self._pings, 0
         pace.measures(sum(not measurement.resting for measurement in self._vehicles))
         before = pace.slowdown
-        if not pace.worked(period[0], pings, period[1]):
+        if not pace.worked(period[0], pings, period[1], now_ns):
             return
         if before == 1:
             _log.warning(

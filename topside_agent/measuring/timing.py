@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from topside_agent.measuring.pace import PingTime
+
 if TYPE_CHECKING:
     from schemas.messages import State
     from topside_agent.measuring.pace import Pace
@@ -30,6 +32,9 @@ GATHER_NS = 50_000_000
 """How long results of more than `FEW` vehicles are gathered first: one write for many costs little more."""
 
 
+_RAW = PingTime()
+
+
 class PingSchedule:
     """Due times of one vehicle's pings: at once in a burst, else steadily, spread over the second.
 
@@ -47,6 +52,7 @@ class PingSchedule:
         self._burst_interval_ns = min(burst_interval_ns, interval_ns)
         self._left = 0
         self._sent_of_train = 0
+        self._is_steady = False
         self.due_ns = 0
 
     @classmethod
@@ -62,13 +68,11 @@ class PingSchedule:
     def start_burst(self, now_raw_ns: int) -> None:
         """Measure at once, several times."""
         self._left = self._burst
+        self._is_steady = False
         self.due_ns = now_raw_ns
 
-    def sent(self, now_raw_ns: int, slowdown: float = 1.0, grid_ns: int = 1) -> None:
-        """Set the next due time after a ping at `now_raw_ns`.
-
-        Steady intervals are longer by the factor `slowdown`, and due at multiples of `grid_ns`.
-        """
+    def sent(self, now_raw_ns: int, time: PingTime = _RAW) -> None:
+        """Set the next due time after a ping at `now_raw_ns`; steady ones are due by `time`."""
         in_burst = self._left > 0
         self._left = max(0, self._left - 1)
         self._sent_of_train = 0 if in_burst else self._sent_of_train + 1
@@ -78,14 +82,17 @@ class PingSchedule:
             self.due_ns = now_raw_ns
         else:
             self._sent_of_train = 0
-            self.due_ns = _next_on_grid(now_raw_ns, round(self._interval_ns * slowdown), self._hash, grid_ns)
+            now_ns, interval_ns = time.at(now_raw_ns), self._interval_ns
+            # A steady ping belongs to the instant next to it, before which it came if the pace has changed.
+            from_ns = now_ns + interval_ns // 2 if self._is_steady else now_ns
+            self._is_steady = True
+            self.due_ns = time.due_ns(_next_on_grid(from_ns, interval_ns, self._hash))
 
 
-def _next_on_grid(now_ns: int, interval_ns: int, hashed: int, grid_ns: int = 1) -> int:
-    """The next instant of a grid whose phase is a name's own, at a multiple of `grid_ns`."""
+def _next_on_grid(now_ns: int, interval_ns: int, hashed: int) -> int:
+    """The next instant of a grid whose phase is a name's own."""
     phase_ns = hashed % interval_ns
-    due_ns = ((now_ns - phase_ns) // interval_ns + 1) * interval_ns + phase_ns
-    return -(-due_ns // grid_ns) * grid_ns
+    return ((now_ns - phase_ns) // interval_ns + 1) * interval_ns + phase_ns
 
 
 class ResultSchedule:

@@ -30,8 +30,9 @@ one comes up to 13 s later, settled or not; four times in a hundred nothing happ
 or to the same one after the fault. *Measured by two* counts
 answers to both, since the last fault began or ended. The first bound after a takeover is compared with the
 median of 10 s before it, where the owner alone had measured the vehicle for so long and its standby was
-undisturbed: one that was started less than a minute ago knows less than the owner did, since the bound rests
-on the least delays. The max error depends on where in the bound the offset is, too.
+undisturbed for 10 s. A bound rests on the least delays: one that has followed the vehicle for less than a
+minute has met fewer itself, and knows the others from what the owner tells it. The max error depends on where
+in the bound the offset is, too.
 
 {requirements}
 

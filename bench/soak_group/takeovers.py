@@ -25,7 +25,7 @@ class Takeover(NamedTuple):
     kind: str
     vehicle: str
     followed_s: float
-    """Since the standby was started, continued or connected: it can have followed the vehicle for so long."""
+    """Since the standby was started, continued or connected: so long it can have followed the vehicle."""
     width: float
     max_error: float
 

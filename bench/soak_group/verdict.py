@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 AGAIN_S, HOLD_DOWN_S, SETTLED_S, WIDER = 5.0, 5.0, 10.0, 2.0
 _LONG_S = 60.0
-"""A standby that has followed a vehicle for so long knows about as much as its owner."""
+"""A standby that has followed a vehicle for less long goes by what the owner has answered it, too."""
 
 
 class Requirement(NamedTuple):

@@ -7,6 +7,7 @@ process (ticks, looks at the clock, handshakes over HTTP) are events here, like 
 
 import heapq
 import random
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -28,6 +29,7 @@ from tests.simulation.simulated_machines import (
     VehicleClock,
 )
 from topside_agent.group.agent import GroupAgent
+from topside_agent.group.local_socket import LocalMessage
 from topside_agent.settings import TopsideSettings
 
 ROOT = "tidesync"
@@ -68,6 +70,30 @@ class SimulatedProof:
     close = accept
 
 
+class SimulatedChannel:
+    """Messages between the topsides on one machine, ten of which wait at the most."""
+
+    def __init__(self, simulation, topside, instance_id):
+        self.clock_of, self.channels = simulation.clock_of, simulation.channels
+        self.own = topside, instance_id
+        self.waiting = deque()
+        self.channels[self.own] = self
+
+    def send(self, topside, instance_id, payload):
+        other = self.channels.get((topside, instance_id))
+        far = self.clock_of.get(instance_id) is not self.clock_of[self.own[1]]
+        if other is None or far or len(other.waiting) == 10:
+            return False
+        other.waiting.append(LocalMessage(*self.own, payload))
+        return True
+
+    def receive(self):
+        return self.waiting.popleft() if self.waiting else None
+
+    def close(self):
+        del self.channels[self.own]
+
+
 class Simulation:
     """`rov1` on `link`, a topside beside the broker, and what they publish; more of both can be added."""
 
@@ -94,6 +120,7 @@ class Simulation:
         self.topsides = {}
         self.clock_of = {}
         """By the topside's process."""
+        self.channels = {}
         self.settings = settings or TopsideSettings()
         self.topside_clock = self.clock
         if topside_simulated is not None:
@@ -124,6 +151,7 @@ class Simulation:
             watch=self.make_watch(clock),
             instance_id=instance_id,
             proof=SimulatedProof(self, clock),
+            channel=SimulatedChannel(self, settings.topside, instance_id),
         )
         agent.machine = machine
         machine.watch(agent.watcher)

@@ -1,10 +1,12 @@
 """Topsides that share a fleet, the real agents: no vehicle is lost, no result wrong, bounds stay narrow."""
 
+from statistics import median
+
 import pytest
 
 from schemas import topics
 from tests.effort import few, tries
-from tests.simulation.simulated import Simulation, jitter, wrong
+from tests.simulation.simulated import SimulatedChannel, Simulation, jitter, wrong
 from tests.simulation.simulated_machines import Link, S, VehicleClock
 from topside_agent.group.ownership import ranked
 from topside_agent.settings import TopsideSettings
@@ -123,6 +125,46 @@ def test_who_is_killed_is_taken_over_from_within_5_s_and_the_bound_is_hardly_wid
             assert max(bounds(simulation, vehicle, 40, 60, [heir])) < 2 * before
             assert again[0].result.state == "locked"
     assert wrong(all_published(simulation)) == []
+
+
+def takeover_by_a_new_standby(seed):
+    """Bounds of `rov1` before its owner dies and after; delays rose just before its standby was started."""
+    simulation = fleet(seed=seed, vehicles=())
+    quiet, busy = jitter(1, 1), jitter(1, 50)
+
+    def delay(source):
+        return (busy if simulation.clock.now_ns - simulation.start_ns > 40 * S else quiet)(source)
+
+    for vehicle in VEHICLES:
+        simulation.add_vehicle(vehicle, Link(to_ns=delay, from_ns=delay))
+    owner, standby, _ = ranked("fleet", "rov1", WEIGHTS)
+    simulation.at(44, lambda: kill(simulation, standby))
+    simulation.at(45, lambda: add(simulation, standby))
+    simulation.at(60, lambda: kill(simulation, owner))
+    simulation.run(66)
+    assert wrong(all_published(simulation)) == []
+    return median(widths(simulation, "rov1", 50, 60, [owner])), widths(simulation, "rov1", 60, 66, [standby])
+
+
+@pytest.mark.parametrize("seed", range(tries(2)))
+def test_a_standby_that_was_started_15_s_before_the_owner_dies_knows_what_the_owner_did(seed):
+    before, after = takeover_by_a_new_standby(seed)
+    assert after[0] < 2 * before
+
+
+def test_where_the_owner_cannot_be_asked_the_standby_takes_over_with_what_it_has_heard(monkeypatch):
+    monkeypatch.setattr(SimulatedChannel, "send", lambda *_: False)
+    before, after = takeover_by_a_new_standby(0)
+    assert after[0] > 2 * before
+
+
+def widths(simulation, vehicle, from_s, to_s, topsides):
+    return [
+        entry.result.upper_ms - entry.result.lower_ms
+        for name in topsides
+        for entry in simulation.published(name, vehicle)
+        if from_s <= entry.at_s < to_s and entry.result.state == "locked" and not entry.result.age_s
+    ]
 
 
 def test_on_another_machine_nothing_of_the_offset_is_taken_over_and_nothing_is_wrong():

@@ -330,7 +330,7 @@ def test_rubbish_sleep_and_floods_are_borne():
     assert len(followed.take("rov1")) < 3000
     followed.begin("rov1")
     followed.add("rov1", "laptop", b"before the sleep", START)
-    followed.clear()
+    followed.clear(START)
     assert followed.take("rov1") == []
 
 

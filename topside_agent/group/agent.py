@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from broker.interface import Incoming
     from runtime.clock import Clock, Reading
     from schemas.exchange import Exchange
-    from topside_agent.group.interface import Prover
+    from topside_agent.group.interface import LocalChannel, Prover
     from topside_agent.group.later_start import NameTakenError
     from topside_agent.measuring.counts import TopsideCounts
     from topside_agent.settings import TopsideSettings
@@ -42,6 +42,7 @@ class GroupAgent(TopsideAgent):
         *,
         instance_id: str | None = None,
         proof: Prover | None = None,
+        channel: LocalChannel | None = None,
         **others: Any,
     ) -> None:
         instance_id = instance_id or process_instance_id()
@@ -57,6 +58,7 @@ class GroupAgent(TopsideAgent):
                 instance_id=instance_id,
                 capacity=MOST_VEHICLES,
                 proof=proof,
+                channel=channel,
             )
             if settings.group
             else None
@@ -96,6 +98,8 @@ class GroupAgent(TopsideAgent):
 
     def tick(self, now: Reading) -> float:
         """Do what is due, the group first: who was away rests. Returns the seconds until something is."""
+        if self.group:
+            self._notice_sleep()  # before others are answered, and their answers used
         more = bool(self.group and self._connection.up and self.group.tick(now.raw_ns))
         pause_s = super().tick(now)
         return 0.0 if more else pause_s
@@ -157,6 +161,13 @@ class GroupAgent(TopsideAgent):
         if isinstance(measurement, SharedMeasurement):
             return measurement.own_result
         return OwnResult(useful=False, max_error_ms=None)
+
+    def known(self, vehicle: str) -> list[bytes]:
+        """Encoded batches of the exchanges that the result of `vehicle` rests on, oldest first."""
+        measurement = self._vehicles.get(vehicle)
+        if isinstance(measurement, SharedMeasurement):
+            return measurement.known(self._clock.raw_ns())
+        return []
 
     def end(self, error: NameTakenError) -> None:
         """Stop: another process of this name was there before; nothing is published in its place."""

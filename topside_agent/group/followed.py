@@ -34,10 +34,13 @@ u95 is greater for a while."""
 
 
 class Batch(NamedTuple):
-    """Exchanges that `topside` published, arrived at this topside's RAW `received_ns`."""
+    """Exchanges that `topside` published, arrived at this topside's RAW `received_ns`.
+
+    None: those that a process with this machine's clock goes by itself, whoever made them.
+    """
 
     received_ns: int
-    topside: str
+    topside: str | None
     payload: bytes
 
 
@@ -47,6 +50,7 @@ class Followed:
     def __init__(self) -> None:
         self._batches: dict[str, deque[Batch]] = {}
         self._bytes: dict[str, int] = {}
+        self._awake_ns = 0
 
     def __contains__(self, vehicle: str) -> bool:
         """Whether `vehicle` is followed."""
@@ -67,10 +71,16 @@ class Followed:
 
     def add(self, vehicle: str, topside: str, payload: bytes, received_ns: int) -> None:
         """A batch of `vehicle` came from `topside`, at this one's RAW `received_ns`."""
-        kept = self._batches.get(vehicle)
-        if kept is None or len(payload) > MAX_MESSAGE_BYTES:
-            return
-        batch = Batch(received_ns, topside, zlib.compress(payload, 1))
+        if vehicle in self._batches and len(payload) <= MAX_MESSAGE_BYTES:
+            self._add(vehicle, Batch(received_ns, topside, zlib.compress(payload, 1)))
+
+    def add_known(self, vehicle: str, compressed: bytes, received_ns: int) -> None:
+        """A batch, compressed, of what another process with this machine's clock knows of `vehicle`."""
+        if vehicle in self._batches and _is_compressed(compressed):
+            self._add(vehicle, Batch(received_ns, None, compressed))
+
+    def _add(self, vehicle: str, batch: Batch) -> None:
+        kept, received_ns = self._batches[vehicle], batch.received_ns
         kept.append(batch)
         self._bytes[vehicle] += len(batch.payload)
         while kept and (received_ns - kept[0].received_ns > KEEP_NS or self._bytes[vehicle] > _MOST_BYTES):
@@ -82,8 +92,14 @@ class Followed:
         kept = self._batches.pop(vehicle, ())
         return [batch._replace(payload=zlib.decompress(batch.payload)) for batch in kept]
 
-    def clear(self) -> None:
+    @property
+    def awake_ns(self) -> int:
+        """Of what was made before this RAW nothing may be used: since then it has not stood still."""
+        return self._awake_ns
+
+    def clear(self, now_ns: int) -> None:
         """This machine slept: RAW stood still, so nothing of before agrees with what comes."""
+        self._awake_ns = now_ns
         for vehicle in self._batches:
             self._batches[vehicle], self._bytes[vehicle] = deque(), 0
 
@@ -96,37 +112,46 @@ def usable(
     now_ns: int,
     same_clock: Callable[[str, str], bool],
     together: int = 1,
+    awake_ns: int = 0,
 ) -> list[Exchange]:
     """Those exchanges in `batches` that were made by this machine's RAW clock in the last `KEEP_NS`, thinned.
 
+    Each is used once, in the order of arrival at topside, and none that is older than `awake_ns`.
     So many vehicles are taken over `together`. `same_clock` says of a topside and its process whether it was
     proved to read the same RAW clock as this one, `boot_id` is this machine's. Who may publish as one topside
     says nothing for another.
     """
-    found: list[Exchange] = []
+    found: dict[tuple[int, int], Exchange] = {}
+    since_ns = max(now_ns - KEEP_NS, awake_ns)
     for received_ns, topside, payload in batches:
         try:
             exchanges = ExchangeBatch.decode(payload).exchanges
         except InvalidMessageError:
             continue
         for exchange in exchanges:
-            raw_ns = _destination_raw_ns(exchange)
+            raw_ns = destination_raw_ns(exchange)
             if (
                 raw_ns is not None
-                and now_ns - KEEP_NS <= raw_ns <= received_ns
+                and since_ns <= raw_ns <= received_ns
                 and exchange.vehicle == vehicle
-                and exchange.topside == topside
                 and exchange.topside_boot_id == boot_id
                 and exchange.instance_id is not None
-                and same_clock(topside, exchange.instance_id)
+                and (
+                    topside is None
+                    or (exchange.topside == topside and same_clock(topside, exchange.instance_id))
+                )
                 and not method_named(exchange.method).standalone
                 and fault_of(exchange) is None
             ):
-                found.append(exchange)
-    return _thinned(found, _THIN_NS * (1 if together <= _FEW else 4 if together <= _MANY else 8))
+                found[raw_ns, exchange.seq] = exchange
+    return _thinned(
+        [found[key] for key in sorted(found)],
+        _THIN_NS * (1 if together <= _FEW else 4 if together <= _MANY else 8),
+    )
 
 
-def _destination_raw_ns(exchange: Exchange) -> int | None:
+def destination_raw_ns(exchange: Exchange) -> int | None:
+    """Topside's RAW at its arrival; None where either side's RAW is not known."""
     if exchange.topside_realtime_minus_raw_ns is None or exchange.pi_realtime_minus_raw_ns is None:
         return None
     return exchange.destination_ns - exchange.topside_realtime_minus_raw_ns
@@ -137,7 +162,7 @@ def _thinned(exchanges: Iterable[Exchange], of_ns: int) -> list[Exchange]:
 
     Of the last `_RECENT_NS`, of each `_THIN_NS`.
     """
-    dated = [(_destination_raw_ns(exchange) or 0, exchange) for exchange in exchanges]
+    dated = [(destination_raw_ns(exchange) or 0, exchange) for exchange in exchanges]
     recent_ns = max((raw_ns for raw_ns, _ in dated), default=0) - _RECENT_NS
     blocks: dict[tuple[int, int, str | None], list[Exchange]] = {}
     for raw_ns, exchange in dated:
@@ -146,8 +171,18 @@ def _thinned(exchanges: Iterable[Exchange], of_ns: int) -> list[Exchange]:
     kept: dict[tuple[int, int], Exchange] = {}
     for block in blocks.values():
         for best in (min(block, key=_upper_ns), max(block, key=_lower_ns), block[-1]):
-            kept[_destination_raw_ns(best) or 0, best.seq] = best
+            kept[destination_raw_ns(best) or 0, best.seq] = best
     return [kept[key] for key in sorted(kept)]
+
+
+def _is_compressed(payload: bytes) -> bool:
+    """Whether it is that, and not too long."""
+    inflate = zlib.decompressobj()
+    try:
+        inflate.decompress(payload, MAX_MESSAGE_BYTES)
+    except zlib.error:
+        return False
+    return inflate.eof
 
 
 def _upper_ns(exchange: Exchange) -> int:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from schemas.exchange import Exchange
     from topside_agent.group.decisions import OwnResult
     from topside_agent.group.later_start import NameTakenError
+    from topside_agent.group.local_socket import LocalMessage
 
 
 class Prover(Protocol):
@@ -25,6 +26,19 @@ class Prover(Protocol):
         """Answer no longer."""
 
 
+class LocalChannel(Protocol):
+    """What carries messages between topsides of one machine; any may be lost, none waits."""
+
+    def send(self, topside: str, instance_id: str, payload: bytes) -> bool:
+        """Send `payload` to that process; false if it was not taken."""
+
+    def receive(self) -> LocalMessage | None:
+        """The next message that came, if there is one."""
+
+    def close(self) -> None:
+        """Receive no more."""
+
+
 class Measuring(Protocol):
     """What the agent does for its part in a group."""
 
@@ -36,6 +50,9 @@ class Measuring(Protocol):
 
     def own_result(self, vehicle: str) -> OwnResult:
         """The last result of `vehicle`."""
+
+    def known(self, vehicle: str) -> Sequence[bytes]:
+        """Encoded batches of the exchanges that the result of `vehicle` rests on, oldest first."""
 
     def end(self, error: NameTakenError) -> None:
         """Stop the process for this reason."""

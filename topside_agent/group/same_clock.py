@@ -21,15 +21,15 @@ _NAMESPACES = Path("/proc/self/ns")
 _MOST = 1000
 
 
-def _name(topside: str, instance_id: str) -> str | None:
-    """The socket of a process in this time namespace; None where that cannot be known."""
+def socket_name(topside: str, instance_id: str, suffix: str = "") -> str | None:
+    """The name of a process's socket in this time namespace; None where that cannot be known."""
     try:
         namespace = str(_NAMESPACES.joinpath("time").readlink())
     except FileNotFoundError:
         namespace = "only" if _NAMESPACES.exists() else ""  # a kernel that has none
     except OSError:
         namespace = ""
-    name = f"\0tidesync/{namespace}/{topside}/{instance_id}"
+    name = f"\0tidesync/{namespace}/{topside}/{instance_id}{suffix}"
     return name if namespace and len(name.encode()) <= 107 else None  # noqa: PLR2004 - sun_path
 
 
@@ -63,7 +63,7 @@ class ClockProof:
     """This process's socket, and which others were found; it is closed with the process."""
 
     def __init__(self, topside: str, instance_id: str) -> None:
-        name = _name(topside, instance_id)
+        name = socket_name(topside, instance_id)
         self._listener = None if name is None else _listening(name)
         self._found: dict[tuple[str, str], bool] = {}
 
@@ -71,7 +71,7 @@ class ClockProof:
         """Whether that process of `topside` was proved to read this process's RAW clock; it is asked once."""
         known = self._found.get((topside, instance_id))
         if known is None and self._listener is not None and len(self._found) < _MOST:
-            name = _name(topside, instance_id)
+            name = socket_name(topside, instance_id)
             known = self._found[topside, instance_id] = name is not None and _answers(name)
         return bool(known)
 

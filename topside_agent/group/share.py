@@ -10,13 +10,12 @@ from schemas.messages import OffsetResult
 from schemas.presence import Heartbeat, Member
 from topside_agent.group.actions import Follow, Release, Take, Unfollow, Unwatch, Watch
 from topside_agent.group.decisions import Decisions
-from topside_agent.group.followed import Followed, usable
 from topside_agent.group.group_filters import GroupFilters
 from topside_agent.group.group_log import GroupLog
 from topside_agent.group.hearing import Hearing
 from topside_agent.group.later_start import LaterStart, NameTakenError
 from topside_agent.group.members import Members
-from topside_agent.group.same_clock import ClockProof
+from topside_agent.group.nearby import Nearby
 from topside_agent.measuring.counts import GroupCounts
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from broker.interface import Incoming, MqttConnection
     from runtime.clock import Clock
     from topside_agent.group.actions import Action
-    from topside_agent.group.interface import Measuring, Prover
+    from topside_agent.group.interface import LocalChannel, Measuring, Prover
     from topside_agent.group.members import Peer
     from topside_agent.measuring.publisher import MessageBuilder
     from topside_agent.settings import TopsideSettings
@@ -56,6 +55,7 @@ class GroupShare:
         instance_id: str,
         capacity: int,
         proof: Prover | None = None,
+        channel: LocalChannel | None = None,
     ) -> None:
         assert settings.group
         self._clock = clock
@@ -72,8 +72,7 @@ class GroupShare:
         self._members = Members(settings.group, settings.topside)
         self._decisions = Decisions(settings.group, settings.topside, settings.weight)
         self._later_start = LaterStart(instance_id, clock.raw_ns())
-        self._proof = proof or ClockProof(settings.topside, instance_id)
-        self._followed = Followed()
+        self._nearby = Nearby(settings.topside, instance_id, agent.known, proof=proof, channel=channel)
         self._filters = GroupFilters(settings.topic_root, connection)
         self._watched: set[tuple[str, str]] = set()
         self._waiting: dict[str, None] = {}
@@ -98,7 +97,8 @@ class GroupShare:
         self._due_ns = now_ns
         self._announce_due_ns = now_ns + (0 if self._announced else _ANNOUNCE_AFTER_NS)
         self._connection.subscribe(topics.read_in_group(self._root))
-        self._filters.again(self._followed, self._watched)
+        self._filters.again(self._nearby, self._watched)
+        self._nearby.missed()
 
     def received(self, message: Incoming) -> bool:
         """Whether this was a batch of exchanges, which is kept as it is."""
@@ -111,7 +111,7 @@ class GroupShare:
         if topic.kind is not topics.EXCHANGE:
             return False
         if topic.vehicle and topic.topside != self._topside and not message.retain:
-            self._followed.add(topic.vehicle, topic.topside or "", message.payload, message.received.raw_ns)
+            self._nearby.heard(topic.vehicle, topic.topside or "", message.payload, message.received.raw_ns)
         return True
 
     def letter(self, letter: Letter) -> None:
@@ -175,9 +175,10 @@ class GroupShare:
 
     def slept(self, slept_ns: int) -> None:
         """This machine slept, and its RAW stood still: the others have gone on."""
-        self._followed.clear()
+        now_ns = self._clock.raw_ns()
+        self._nearby.slept(now_ns)
         if self._announced:
-            self._decisions.arrived(self._clock.raw_ns(), slept_ns)
+            self._decisions.arrived(now_ns, slept_ns)
 
     # Time
 
@@ -199,12 +200,12 @@ class GroupShare:
             del self._waiting[vehicle]
             self._take(vehicle, now_ns)
             now_ns = self._clock.raw_ns()
-        return bool(self._waiting)
+        return self._nearby.answer() or bool(self._waiting)
 
     def leave(self) -> None:
         """Leave the vehicles to the others, if there are any; do nothing more."""
         self._left = True
-        self._proof.close()
+        self._nearby.close()
         for vehicle in sorted(self._decisions.measured) if self.present else ():
             self._release(vehicle)
         if self._announced:
@@ -212,7 +213,6 @@ class GroupShare:
 
     def _look(self, now_ns: int) -> None:
         self._listen_again(now_ns)
-        self._proof.accept()
         if self._announce_due_ns is not None and now_ns >= self._announce_due_ns:
             self._announce_due_ns, self._announced = now_ns + _ANNOUNCE_EVERY_NS, True
             self._connection.publish(self._builder.member(self._member))
@@ -220,8 +220,7 @@ class GroupShare:
             return
         self.present = self._members.present(now_ns)
         self._log.members({*self.present, self._topside})
-        others, same = self.present.items(), self._proof.same
-        near = frozenset(name for name, peer in others if same(name, peer.member.instance_id))
+        near = self._nearby.look(now_ns, self.present)
         self._perform(self._decisions.decide(now_ns, self.present, near, self._agent.own_result))
         if self._earlier and not self._decisions.listening(now_ns):
             self._clear_earlier()
@@ -229,6 +228,7 @@ class GroupShare:
     def _listen_again(self, now_ns: int) -> None:
         if (missed_ns := self._hearing.missed_ns(now_ns)) is not None:
             self._decisions.arrived(now_ns, missed_ns)
+            self._nearby.missed()
 
     def _clear_earlier(self) -> None:
         """Results that this topside's last process left, of vehicles that are another's now."""
@@ -241,7 +241,7 @@ class GroupShare:
         return GroupCounts(
             group=self._member.group,
             members=len(self.present) + 1,
-            standby=len(self._followed),
+            standby=len(self._nearby),
             held=self._decisions.held,
             taken=self._taken,
             given=self._given,
@@ -260,11 +260,10 @@ class GroupShare:
                 case Release(vehicle, _):
                     self._release(vehicle)
                 case Follow(vehicle):
-                    self._followed.begin(vehicle)
+                    self._nearby.follow(vehicle)
                     wanted.append(self._filters.exchanges_of(vehicle))
                 case Unfollow(vehicle):
-                    if vehicle not in self._waiting:
-                        self._followed.take(vehicle)
+                    self._nearby.unfollow(vehicle, wanted=vehicle in self._waiting)
                     unwanted.append(self._filters.exchanges_of(vehicle))
                 case Watch(vehicle, successor):
                     self._watched.add((vehicle, successor))
@@ -282,15 +281,7 @@ class GroupShare:
             self._given += 1
 
     def _take(self, vehicle: str, now_ns: int) -> None:
-        batches = self._followed.take(vehicle)
-        known = usable(
-            batches,
-            vehicle=vehicle,
-            boot_id=self._member.boot_id,
-            now_ns=now_ns,
-            same_clock=self._proof.same,
-            together=self._together,
-        )
+        known = self._nearby.take(vehicle, self._member.boot_id, now_ns, self._together)
         _log.debug("%s is measured here from now on, with %d exchanges of others", vehicle, len(known))
         self._agent.take(vehicle, known)
         self._taken += 1

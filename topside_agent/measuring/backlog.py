@@ -89,6 +89,14 @@ class Backlog:
         for batch in _batches([self._line(place) for place in wanted]):
             yield self._encode(batch)
 
+    def latest(self, since_raw_ns: int, most: int) -> list[bytes]:
+        """Batches of what finished since topside's RAW `since_raw_ns`: its last `most`; all have number 0."""
+        count = len(self)
+        first = count
+        while first > max(0, count - most) and self._word(first - 1, 1) >= since_raw_ns:
+            first -= 1
+        return [_encode(0, batch) for batch in _batches([self._line(place) for place in range(first, count)])]
+
     def _word(self, place: int, index: int) -> int:
         return self._kept[(self._dropped + place) * _WORDS + index]
 
@@ -98,7 +106,11 @@ class Backlog:
 
     def _encode(self, lines: Sequence[bytes]) -> bytes:
         number, self._batch = self._batch, self._batch + 1
-        return b'{"schema_version":1,"batch":%d,"exchanges":[%b]}' % (number, b",".join(lines))
+        return _encode(number, lines)
+
+
+def _encode(number: int, lines: Sequence[bytes]) -> bytes:
+    return b'{"schema_version":1,"batch":%d,"exchanges":[%b]}' % (number, b",".join(lines))
 
 
 def _batches(lines: Sequence[bytes]) -> Iterator[list[bytes]]:

@@ -52,7 +52,7 @@ class Offsets:
         self.method = MQTT
         """Of the newest exchange."""
         self._since_cut = 0
-        self._began_ns = 0
+        self.began_ns = 0
         """Topside's RAW at the newest exchange's origin."""
         self._published: tuple[int, int] | None = None
         """The wall clocks' part of the offset in the last result, ns, and its max error."""
@@ -85,7 +85,7 @@ class Offsets:
         began_ns = exchange.origin_ns - (exchange.topside_realtime_minus_raw_ns or 0)
         if method.standalone:
             self.fallback.add(exchange)
-            self._began_ns = began_ns
+            self.began_ns = began_ns
             return None
         self.fallback.reset()
         settled, self.estimator.stride = self.estimator.settled, self._pace.stride
@@ -96,7 +96,7 @@ class Offsets:
         if not added.accepted:
             return added.reason or "other"
         self._since_cut += 1
-        self._began_ns = max(self._began_ns, began_ns)
+        self.began_ns = max(self.began_ns, began_ns)
         self.heard.exchanged(exchange)
         if self.past is not None:
             self.past.exchanged(exchange, self.estimator)
@@ -160,7 +160,7 @@ class Offsets:
             return None
 
     def _estimate(self, now: Reading, newest_ns: int) -> Estimate | None:
-        current = now.raw_ns - newest_ns < self._pace.silence_ns and self._stepped_ns <= self._began_ns
+        current = now.raw_ns - newest_ns < self._pace.silence_ns and self._stepped_ns <= self.began_ns
         if self.method.standalone:
             return self.fallback.estimate(None if current else now, self.estimator.segment)
         if self.heard.unknown:

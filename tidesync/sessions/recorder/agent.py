@@ -40,11 +40,8 @@ _log = logging.getLogger(__name__)
 
 _GATHER_S = 0.04
 """Messages gather for so long before they are read: nothing that is recorded is dated by its arrival here."""
-_IDLE_S = 0.5
 _LINES_PER_MINUTE = 10
 """Of a session, and of all commands that are refused."""
-_LONGEST_WAIT_S = 1.0
-"""Updates may be a minute apart; whether a state must be published again is checked this often."""
 _DISK_LIMIT_S = 60.0
 """Files are written in the network thread, and a memory card can hold a write back for half a minute."""
 
@@ -95,6 +92,8 @@ class RecorderAgent(MqttAgent):
         """Write what there is, publish that nobody records, and end; the next start resumes the sessions."""
         self._connection.post(self._suspend)
         self._connection.stop([self._status("offline")])
+        if self.wait_until_finished(1.0):  # what came until now is acknowledged: it does not come again
+            self._sessions.finish()
         if self._own_disk:
             self._own_disk.stop()
         claim, self._claim = self._claim, None
@@ -150,10 +149,7 @@ class RecorderAgent(MqttAgent):
             elif session.republish_due(now):
                 self._publish_state(session)
         self._sessions.drop_finished(now)
-        due_ns = self._sessions.next_update_ns()
-        if due_ns is None:
-            return _IDLE_S
-        return min(_LONGEST_WAIT_S, max(0.0, (due_ns - self._clock.raw_ns()) / 1e9))
+        return self._sessions.wait_s(self._clock.raw_ns())
 
     def _notice_sleep(self) -> None:
         """Before anything is done: RAW stood still while this computer slept, and no message came."""

@@ -178,7 +178,7 @@ class RecorderAgent(MqttAgent):
         elif clock := command_rules.clock_of(letter):
             self._take_clock(*clock, now)
         elif letter.topic.kind is topics.TOPSIDE_STATUS:
-            self._topsides.note_status(letter.topic.topside or "", online=body == "online")
+            self._take_status(letter.topic.topside or "", online=body == "online")
         elif stored:  # a retained command is an old one
             self._inbox.drop("retained", "a command must not be retained", letter.incoming)
         elif isinstance(body, messages.StartCommand | messages.StopCommand):
@@ -188,6 +188,11 @@ class RecorderAgent(MqttAgent):
         self._topsides.note_result(result)
         for session in self._sessions.including(result.vehicle):
             session.take_result(result, now, stored=stored)
+
+    def _take_status(self, topside: str, *, online: bool) -> None:
+        if self._topsides.note_status(topside, online=online):
+            for session in self._sessions:
+                session.log.watches.request_all(topside)
 
     def _take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
         self._clocks.note(owner, message, now.raw_ns)
@@ -248,7 +253,7 @@ class RecorderAgent(MqttAgent):
 
     def _update(self, session: SessionRecorder, now: Reading) -> None:
         name, alarm = session.recording.session, session.log.alarm
-        actions = session.update(now)
+        actions = session.update(now, self._topsides.offline)
         if session.log.alarm and session.log.alarm != alarm:
             self._peer_log.warning(name, f"session {name}: {session.log.alarm}", now.raw_ns)
         if actions.refused:
@@ -276,8 +281,8 @@ class RecorderAgent(MqttAgent):
     def _close(self, session: SessionRecorder, closing: Closing) -> None:
         session.close(closing, read(self._clock))
         self._publish_state(session)
-        name, folder = session.recording.session, session.store.folder.path
-        _log.info("session %s stopped: %d exchanges in %s", name, session.log.exchanges, folder)
+        found = session.log.exchanges, session.store.folder.path, session.log.watches.missing.total()
+        _log.info("session %s stopped: %d exchanges in %s, %d missing", session.recording.session, *found)
 
     def _suspend(self) -> None:
         """Publish that nobody records: without it the states would look as if recording went on."""

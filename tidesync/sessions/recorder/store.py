@@ -132,13 +132,13 @@ class SessionStore:
         """So many lines of the journals follow their index."""
         self._unindexed = unindexed
 
-    def index_due(self, exchanges: int, now: Reading) -> bool:
+    def index_due(self, exchanges: int, now: Reading, *, soon: bool = False) -> bool:
         """Whether so many lines follow the index, of `exchanges` in all, that it is to be written again.
 
-        A restart reads them.
+        A restart reads them. `soon`: a few are enough.
         """
         wait_ns = self._index_bytes * 1_000_000_000 // _INDEX_BYTES_PER_S
-        enough = self._unindexed + len(self._new) >= max(_INDEX_LINES, exchanges // _INDEX_SHARE)
+        enough = soon or self._unindexed + len(self._new) >= max(_INDEX_LINES, exchanges // _INDEX_SHARE)
         return enough and not self.busy and self.problem is None and now.raw_ns - self._indexed_ns >= wait_ns
 
     def write_index(self, state: bytes, parts: Iterable[bytes | memoryview]) -> None:

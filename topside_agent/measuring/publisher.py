@@ -16,7 +16,7 @@ from schemas.presence import Heartbeat
 from topside_agent.measuring.actions import PublishBatch, PublishResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from runtime.clock import Reading
     from schemas.clock_history import ClockPiece
@@ -115,11 +115,11 @@ class Publisher:
         self._sent: dict[str, int] = {}
         """The hash of the last result on each topic."""
 
-    def pings(self, pings: Sequence[tuple[str, SendPing]]) -> list[OneStepTimestamp | None]:
-        """Send a ping to each of these vehicles, in one write; the time stamps that it will fill in."""
-        messages = [self._builder.ping(vehicle, ping, sent) for vehicle, (ping, sent) in pings]
-        self._send(*messages)
-        return [message.one_step for message in messages]
+    def ping(self, vehicle: str, ping: SendPing) -> OneStepTimestamp | None:
+        """Send a ping to `vehicle`; the time stamp that the socket write will fill in."""
+        message = self._builder.ping(vehicle, *ping)
+        self._send(message)
+        return message.one_step
 
     def publish(self, actions: Mapping[str, Iterable[Action]], now: Reading) -> None:
         """Publish, in one write, the results and batches among the actions of each vehicle."""

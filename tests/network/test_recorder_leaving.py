@@ -1,4 +1,4 @@
-"""Everything is stopped at once and started anew: what a topside published at its end is recorded."""
+"""Everything is stopped at once and started again: what a topside published at its end is recorded."""
 
 from schemas import topics
 from tests.deadline import until

@@ -192,9 +192,9 @@ class SequenceWatch:
         self.asked_ns = now_ns
         return self._missing.ask(missing, now_ns)
 
-    def request_all(self, *, anew: bool = True) -> None:
-        """Make everything that is missing due at once; not `anew`: but for what is asked for already."""
-        self._missing.request_all(anew=anew)
+    def request_all(self, *, again: bool = True) -> None:
+        """Make everything that is missing due at once; not `again`: but for what is asked for already."""
+        self._missing.request_all(again=again)
 
     def hear(self, now_ns: int) -> None:
         """Its process is alive: a request that it does not answer counts."""

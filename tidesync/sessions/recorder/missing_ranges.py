@@ -150,14 +150,14 @@ class MissingRanges:
         """`(from, to)` of all that is due; counts them as requested."""
         return [self.ask(missing, now_ns) for missing in self.due(now_ns)]
 
-    def request_all(self, *, anew: bool = True) -> None:
+    def request_all(self, *, again: bool = True) -> None:
         """Make everything that is missing due at once; no request of before counts as unanswered.
 
-        `anew`: a connection was lost, and requests and answers with it. Else what is asked for is on its way.
+        `again`: a connection was lost, and all that was on its way. Else what is asked for is on its way.
         """
         for missing in self._ranges:
             missing.requests = 0
-            if anew or missing.requested_at_ns is None:
+            if again or missing.requested_at_ns is None:
                 missing.due_ns = 0
 
     def give_up(self) -> list[MissingRange]:

@@ -196,7 +196,7 @@ class SessionLog:
 
     def await_last(self, now: Reading) -> None:
         """The recording ends: make everything that is missing due, and ask for the clocks up to now."""
-        self.watches.request_all(anew=False)
+        self.watches.request_all(again=False)
         self.clock.await_last(now.raw_ns)
 
     def update(self, now: Reading, alarm_s: float) -> list[EventLine]:

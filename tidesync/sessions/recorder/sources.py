@@ -191,14 +191,14 @@ class SourceWatches:
                 asked.append((source, first, last))
         return asked
 
-    def request_all(self, topside: str | None = None, *, anew: bool = True) -> None:
+    def request_all(self, topside: str | None = None, *, again: bool = True) -> None:
         """Make everything that is missing, of one topside or of all, due at once.
 
-        `anew`: what is asked for already too, as after a lost connection.
+        `again`: what is asked for already too, as after a lost connection.
         """
         for source, watch in self:
             if topside in {None, source.topside}:
-                watch.request_all(anew=anew)
+                watch.request_all(again=again)
 
     def give_up(self, now_ns: int) -> list[LostOf]:
         """What was requested often enough without an answer, or whose process has ended; each once."""

@@ -31,7 +31,7 @@ _COST_S, _REPORTED_S = 60.0, 30.0
 _QUIET_S = 4.0
 _BURST = 8
 _ALL_ONLINE_S = 300.0
-_KEPT_BYTES = 80
+_KEPT_BYTES = 14
 """Of an exchange in the backlog."""
 _KEPT_S = 600.0
 """For so long."""

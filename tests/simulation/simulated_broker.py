@@ -150,6 +150,9 @@ class SimulatedConnection:
         self.up = False
         self._filters.clear()
 
+    def wait_until_finished(self, _timeout_s):
+        return self._stopped
+
     @property
     def carries_pings(self):
         return self.up

@@ -7,7 +7,7 @@ import pytest
 
 from schemas import topics
 from schemas.clock_history import ClockResendCommand
-from schemas.messages import ResendCommand, StartCommand, StopCommand
+from schemas.messages import ExchangeBatch, ResendCommand, StartCommand, StopCommand
 from tests.clock_publisher import ClockPublisher
 from tests.effort import few, tries
 from tests.simulation.simulated import ROOT, Simulation, jitter
@@ -29,9 +29,11 @@ FAULTS = {
 class Recorded:
     """A simulation with a recorder on a machine of its own, and a session from 5 s to `stop_s`."""
 
-    def __init__(self, root, link, *, stop_s=60, vehicle=None, topside=None, reading_s=0):
+    def __init__(self, root, link, *, stop_s=60, vehicle=None, topside=None, topside_link=None, reading_s=0):
         simulated = {"offset_ns": -1_234_567_000, "drift_ppm": 30.0} | (vehicle or {})
-        self.simulation = Simulation(Link(), simulated=simulated, topside_simulated=topside)
+        self.simulation = Simulation(
+            Link(), simulated=simulated, topside_simulated=topside, topside_link=topside_link
+        )
         self.folder = SessionFolder(root / "reef-42" / "session_s1")
         self._settings = RecorderSettings(root=root)
         self._link = link
@@ -149,6 +151,46 @@ def test_a_broker_that_restarts_without_memory_loses_nothing(tmp_path):
     recorded = Recorded(tmp_path, Link())
     recorded.simulation.broker.restart(30, off_s=5)
     recorded.simulation.run(90)
+    assert_complete(recorded)
+
+
+@pytest.mark.parametrize(("status", "ends_s"), [(b"offline", 64), (b"online", 50)])
+def test_a_stop_waits_for_a_topside_that_may_answer_and_longer_for_one_that_may_come_back(
+    tmp_path, status, ends_s
+):
+    """Of what another topside measured some is missing, and nobody has it."""
+    recorded = Recorded(tmp_path, Link(), stop_s=40)
+    publish = recorded.simulation.broker.publish
+
+    def other():
+        found = recorded.folder.read_exchanges().exchanges[:2]
+        changes = {"topside": "other", "instance_id": "other"}
+        few = tuple(one.model_copy(update=changes | {"seq": 5 * place}) for place, one in enumerate(found))
+        batch = ExchangeBatch(schema_version=1, batch=0, exchanges=few).encode()
+        publish(topics.build(ROOT, topics.EXCHANGE, vehicle="rov1", topside="other"), batch, 1, retain=False)
+        publish(topics.build(ROOT, topics.TOPSIDE_STATUS, topside="other"), status, 1, retain=True)
+
+    recorded.simulation.at(39, other)
+    recorded.simulation.run(44.5)
+    state = recorded.states()[-1]
+    assert (state.state, state.closing) == ("stopped", True)
+    recorded.simulation.run(ends_s - 3)
+    assert recorded.states()[-1].closing
+    recorded.simulation.run(ends_s + 3)
+    assert not recorded.states()[-1].closing
+    (gap,) = recorded.folder.read_events()
+    assert (gap.topside, gap.from_seq, gap.to_seq) == ("other", 1, 4)
+
+
+@pytest.mark.parametrize("back_s", few([58, 66, 74]))
+def test_what_a_topside_has_that_is_away_at_the_stop_comes_once_it_is_back(tmp_path, back_s):
+    """The recorder was away until 55 s; what it asks for from 56 s on is lost."""
+    recorded = Recorded(tmp_path, Link(), topside_link=Link(down=((55.9, back_s),)))
+    recorded.kill(50, 5)
+    recorded.simulation.run(58)
+    assert recorded.agent._sessions.get("s1").log.waiting
+    recorded.simulation.run(back_s + 15)
+    assert "gap" not in {event.kind for event in recorded.folder.read_events()}
     assert_complete(recorded)
 
 

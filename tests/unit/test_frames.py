@@ -149,7 +149,7 @@ def test_a_restart_reads_only_the_frames_after_the_index(tmp_path):
     session, folder = recorder(tmp_path), SessionFolder(tmp_path / "m" / "session_s1")
     taken(session, range(10), NAMES)
     snapshot, parts = session.log.snapshot()
-    session.store.finish()
+    session.store.finish(3)
     session.store.write_index(snapshot.encode(), parts)
     frame = frame_of(lines_of([exchange(10, 10, vehicle=name) for name in NAMES]))
     files.append_frame(folder.growing_paths[1], frame, None)

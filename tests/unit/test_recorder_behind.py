@@ -47,6 +47,21 @@ def test_a_clock_that_drifts_or_was_set_is_no_alarm(late):
     assert alarms == {None}
 
 
+def test_a_machine_that_slept_which_its_raw_does_not_count_is_no_alarm_and_delays_no_request(late):
+    for second in range(20):
+        late.second(second)
+    slept_ns = 60_000_000_000
+    for second in range(80, 200):
+        one = exchange(late.seq, second)
+        difference_ns = one.topside_realtime_minus_raw_ns + slept_ns
+        one = one.model_copy(update={"topside_realtime_minus_raw_ns": difference_ns})
+        late.log.take([one], late.seq, at(second + 0.1))
+        late.seq += 1
+        late.log.update(at(second + 0.1), 8.0)
+        assert late.log.alarm is None
+        assert late.log.behind.late_ns("topside", at(second + 0.1).raw_ns) == 0
+
+
 def test_one_vehicle_that_is_late_is_not_the_recorder(late):
     for second in range(20):
         late.log.take([exchange(second, second, vehicle="rov2")], second, at(second + 30))

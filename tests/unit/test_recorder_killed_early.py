@@ -56,15 +56,40 @@ def test_exchanges_are_asked_for_back_to_the_sessions_start(killed):
     assert not session.log.waiting
 
 
-def test_no_exchange_is_asked_for_that_a_count_from_0_or_a_source_known_before_cannot_lack(killed):
+def catch_up(session, second):
+    """Let topside answer; the numbers of rov1 that are on the disk then."""
+    for later in range(15):
+        for one in requests(session, second + later, "exchanges"):
+            session.take_batch(finished(*range(one.from_seq, one.to_seq + 1)), 10, at(second + later))
+    return sorted(one.seq for one in session.store.folder.read_exchanges().exchanges if one.vehicle == "rov1")
+
+
+@pytest.mark.parametrize("kills", range(3))
+def test_a_recorder_that_is_killed_again_before_that_has_come_asks_for_it_again(killed, kills):
+    """Once before the first request, once between two answers."""
+    for kill in range(kills):
+        session = restarted(killed, 6 + kill)
+        session.take_batch(finished(FIRST + 24 + kill), 9 + kill, at(6 + kill))
+        assert requests(session, 6 + kill, "exchanges") == []
+        for one in requests(session, 6.8 + kill, "exchanges") if kill else ():
+            session.take_batch(finished(*range(one.from_seq, one.to_seq + 1)), 20, at(6.8 + kill))
+    session = restarted(killed, 6 + kills)
+    session.take_batch(finished(FIRST + 24 + kills), 9 + kills, at(6 + kills))
+    recorded = catch_up(session, 6 + kills)
+    assert recorded == list(range(recorded[0], FIRST + 25 + kills))
+    assert FIRST - 200 < recorded[0] <= FIRST
+    assert not session.log.waiting
+
+
+def test_no_exchange_is_asked_for_that_a_count_from_0_or_a_source_that_is_whole_cannot_lack(killed):
     session = restarted(killed, 6)
     session.take_batch(finished(0, vehicle="rov2"), 9, at(6))
     session.take_batch(finished(FIRST + 24), 9, at(6))
-    session.update(at(7))
-    again = restarted(killed, 8)
-    again.take_batch(finished(FIRST + 25), 11, at(8))
-    again.take_batch(finished(1, vehicle="rov2"), 11, at(8))
-    assert [requests(again, second, "exchanges") for second in range(8, 12)] == [[]] * 4
+    catch_up(session, 6)
+    again = restarted(killed, 60)
+    again.take_batch(finished(FIRST + 25), 11, at(60))
+    again.take_batch(finished(1, vehicle="rov2"), 11, at(60))
+    assert [requests(again, second, "exchanges") for second in range(60, 64)] == [[]] * 4
 
 
 def test_pieces_of_a_clock_are_asked_for_back_to_the_sessions_start(killed):

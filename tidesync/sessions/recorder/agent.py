@@ -40,11 +40,8 @@ _log = logging.getLogger(__name__)
 
 _GATHER_S = 0.04
 """Messages gather for so long before they are read: nothing that is recorded is dated by its arrival here."""
-_IDLE_S = 0.5
 _LINES_PER_MINUTE = 10
 """Of a session, and of all commands that are refused."""
-_LONGEST_WAIT_S = 1.0
-"""Updates may be a minute apart; whether a state must be published again is checked this often."""
 _DISK_LIMIT_S = 60.0
 """Files are written in the network thread, and a memory card can hold a write back for half a minute."""
 
@@ -95,6 +92,8 @@ class RecorderAgent(MqttAgent):
         """Write what there is, publish that nobody records, and end; the next start resumes the sessions."""
         self._connection.post(self._suspend)
         self._connection.stop([self._status("offline")])
+        if self.wait_until_finished(1.0):  # what came until now is acknowledged: it does not come again
+            self._sessions.finish()
         if self._own_disk:
             self._own_disk.stop()
         claim, self._claim = self._claim, None
@@ -150,10 +149,7 @@ class RecorderAgent(MqttAgent):
             elif session.republish_due(now):
                 self._publish_state(session)
         self._sessions.drop_finished(now)
-        due_ns = self._sessions.next_update_ns()
-        if due_ns is None:
-            return _IDLE_S
-        return min(_LONGEST_WAIT_S, max(0.0, (due_ns - self._clock.raw_ns()) / 1e9))
+        return self._sessions.wait_s(self._clock.raw_ns())
 
     def _notice_sleep(self) -> None:
         """Before anything is done: RAW stood still while this computer slept, and no message came."""
@@ -182,7 +178,7 @@ class RecorderAgent(MqttAgent):
         elif clock := command_rules.clock_of(letter):
             self._take_clock(*clock, now)
         elif letter.topic.kind is topics.TOPSIDE_STATUS:
-            self._topsides.note_status(letter.topic.topside or "", online=body == "online")
+            self._take_status(letter.topic.topside or "", online=body == "online")
         elif stored:  # a retained command is an old one
             self._inbox.drop("retained", "a command must not be retained", letter.incoming)
         elif isinstance(body, messages.StartCommand | messages.StopCommand):
@@ -192,6 +188,11 @@ class RecorderAgent(MqttAgent):
         self._topsides.note_result(result)
         for session in self._sessions.including(result.vehicle):
             session.take_result(result, now, stored=stored)
+
+    def _take_status(self, topside: str, *, online: bool) -> None:
+        if self._topsides.note_status(topside, online=online):
+            for session in self._sessions:
+                session.log.watches.request_all(topside)
 
     def _take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
         self._clocks.note(owner, message, now.raw_ns)
@@ -252,7 +253,7 @@ class RecorderAgent(MqttAgent):
 
     def _update(self, session: SessionRecorder, now: Reading) -> None:
         name, alarm = session.recording.session, session.log.alarm
-        actions = session.update(now)
+        actions = session.update(now, self._topsides.offline)
         if session.log.alarm and session.log.alarm != alarm:
             self._peer_log.warning(name, f"session {name}: {session.log.alarm}", now.raw_ns)
         if actions.refused:
@@ -280,8 +281,8 @@ class RecorderAgent(MqttAgent):
     def _close(self, session: SessionRecorder, closing: Closing) -> None:
         session.close(closing, read(self._clock))
         self._publish_state(session)
-        name, folder = session.recording.session, session.store.folder.path
-        _log.info("session %s stopped: %d exchanges in %s", name, session.log.exchanges, folder)
+        found = session.log.exchanges, session.store.folder.path, session.log.watches.missing.total()
+        _log.info("session %s stopped: %d exchanges in %s, %d missing", session.recording.session, *found)
 
     def _suspend(self) -> None:
         """Publish that nobody records: without it the states would look as if recording went on."""

@@ -1,8 +1,8 @@
 """How far a recorder is behind what topsides send, pure: how much later exchanges come than the quickest did.
 
-Topside's RAW at an exchange's end and the recorder's at its arrival differ by what the two clocks do, and by
-the way; what is more than the least of the last ten to twenty minutes is time in which it waited: at topside,
-at the broker, or here. No wall clock counts.
+Topside's clock at an exchange's end and the recorder's at its arrival differ by what the clocks do, and by
+the way; what is more than the least of ten to twenty minutes is time in which it waited: at topside, at the
+broker, or here. Realtime may be set, and RAW stands still in sleep: the less of the two counts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from runtime.clock import Reading
     from schemas.exchange import Exchange
 
 ALARM_NS = 10_000_000_000
@@ -17,33 +18,65 @@ _WINDOW_NS = 600_000_000_000
 _MOST = 5000
 """Names and boots come from the network; of later ones nothing is known."""
 _ROUND_NS = 5_000_000_000
+_SLACK_NS = 1_500_000_000
+"""A topside publishes once a second."""
+_QUIET_NS = 2_000_000_000
+"""Where nothing has come for so long, nothing is on the way."""
 
 
 class Behind:
     """Takes each vehicle's newest exchanges as they come; `now_ns` is the recorder's RAW."""
 
     def __init__(self) -> None:
-        self._least: dict[tuple[str, str | None], int] = {}
-        self._before: dict[tuple[str, str | None], int] = {}
+        self._least: dict[tuple[str, str | None], tuple[int, int]] = {}
+        """By RAW and by realtime, the recorder's less topside's."""
+        self._before: dict[tuple[str, str | None], tuple[int, int]] = {}
+        self._reached: dict[str, int] = {}
+        """Until when all that a topside had sent has come."""
+        self._came: dict[str, int] = {}
         self._window_ns: int | None = None
         self._found_ns: int | None = None
         self.behind_ns = 0
         """By the least that was late, of the exchanges between the last two calls of `settle`."""
 
-    def note(self, exchange: Exchange, now_ns: int) -> None:
+    def note(self, exchange: Exchange, now: Reading) -> None:
         """An exchange that is newer than those before it of its vehicle has come."""
         difference_ns = exchange.topside_realtime_minus_raw_ns
         if difference_ns is None:
             return
         key = exchange.topside, exchange.topside_boot_id
-        late_ns = now_ns - (exchange.destination_ns - difference_ns)
-        least_ns = self._least.get(key)
-        if least_ns is None and len(self._least) >= _MOST:
+        if key not in self._least and len(self._least) >= _MOST:
             return
-        if least_ns is None or late_ns < least_ns:
-            self._least[key] = least_ns = late_ns
-        behind_ns = late_ns - min(least_ns, self._before.get(key, least_ns))
+        difference = (
+            now.raw_ns - (exchange.destination_ns - difference_ns),
+            (now.realtime_ns - exchange.destination_ns),
+        )
+        self._least[key] = _least(difference, self._least.get(key, difference))
+        least = _least(self._least[key], self._before.get(key, difference))
+        behind_ns = min(difference[0] - least[0], difference[1] - least[1])
+        self._reached[exchange.topside] = max(now.raw_ns - behind_ns, self._reached.get(exchange.topside, 0))
         self._found_ns = behind_ns if self._found_ns is None else min(self._found_ns, behind_ns)
+
+    def prompt_ns(self, exchange: Exchange) -> int | None:
+        """When it would have come had it waited nowhere; None while that is not known."""
+        difference_ns = exchange.topside_realtime_minus_raw_ns
+        key = exchange.topside, exchange.topside_boot_id
+        least = [each[key][0] for each in (self._least, self._before) if key in each]
+        if difference_ns is None or not least:
+            return None
+        return exchange.destination_ns - difference_ns + min(least)
+
+    def note_any(self, topside: str, now_ns: int) -> None:
+        """Something of a topside has come, new or not."""
+        if topside in self._came or len(self._came) < _MOST:
+            self._came[topside] = now_ns
+
+    def late_ns(self, topside: str, now_ns: int) -> int:
+        """How long ago a topside sent what comes now; what it has sent since is on the way. 0: nothing is."""
+        reached_ns, came_ns = self._reached.get(topside), self._came.get(topside)
+        if reached_ns is None or came_ns is None or now_ns - came_ns >= _QUIET_NS:
+            return 0
+        return max(0, now_ns - reached_ns - _SLACK_NS)
 
     def settle(self, now_ns: int) -> str | None:
         """Called once a second: a sentence while it is behind, None else."""
@@ -60,4 +93,8 @@ class Behind:
 
     def forget(self) -> None:
         """The recorder's RAW stood still."""
-        self._least, self._before = {}, {}
+        self._least, self._before, self._reached = {}, {}, {}
+
+
+def _least(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return min(one[0], other[0]), min(one[1], other[1])

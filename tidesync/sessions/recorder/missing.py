@@ -46,6 +46,10 @@ class WatchState(Message):
     newest: Exchange | None
     missing: list[tuple[int, int, int, bool]]
     """First, last, the stamp before which they are missing, and whether they are lost."""
+    oldest: Exchange | None = None
+    """The first one, while what came before it is looked for."""
+    earlier: int = 0
+    """How many of those are asked for next."""
 
 
 class SequenceWatch:
@@ -59,6 +63,8 @@ class SequenceWatch:
         self.run = run
         self.heard_ns = 0
         """When its newest exchange came."""
+        self.asked_ns = 0
+        """When something of it was last asked for."""
         self._follows = follows
         self._one_process = one_process
         self._first = 0
@@ -79,6 +85,7 @@ class SequenceWatch:
             state.newest,
             now_ns,
         )
+        watch._oldest, watch._earlier = state.oldest, state.earlier
         watch._missing.restore(state.missing, now_ns)
         return watch
 
@@ -93,6 +100,8 @@ class SequenceWatch:
             next=self._next,
             newest=self._newest,
             missing=self._missing.state,
+            oldest=self._oldest,
+            earlier=self._earlier,
         )
 
     @property
@@ -167,12 +176,30 @@ class SequenceWatch:
             self._missing.fill(0, self._first - 1, now_ns)
 
     def requests(self, now_ns: int) -> list[tuple[int, int]]:
-        """`(from, to)` to ask for now; counts them as requested."""
+        """`(from, to)` of all that is due; counts them as requested."""
         return self._missing.requests(now_ns)
 
-    def request_all(self) -> None:
-        """Make everything that is missing due at once."""
-        self._missing.request_all()
+    def due(self, now_ns: int, late_ns: int) -> list[MissingRange]:
+        """What to ask for now, if there is room; `late_ns`: how long answers wait on the way."""
+        return self._missing.due(now_ns, late_ns)
+
+    def under_way(self, now_ns: int, late_ns: int) -> int:
+        """How many exchanges are asked for whose answer may still be on the way."""
+        return self._missing.under_way(now_ns, late_ns)
+
+    def ask(self, missing: MissingRange, now_ns: int) -> tuple[int, int]:
+        """`(from, to)` to ask for of one that is due; counts it as requested."""
+        self.asked_ns = now_ns
+        return self._missing.ask(missing, now_ns)
+
+    def request_all(self, *, again: bool = True) -> None:
+        """Make everything that is missing due at once; not `again`: but for what is asked for already."""
+        self._missing.request_all(again=again)
+
+    def hear(self, now_ns: int) -> None:
+        """Its process is alive: a request that it does not answer counts."""
+        self.heard_ns = now_ns
+        self._missing.hear(now_ns)
 
     def give_up(self) -> list[Lost]:
         """What was requested often enough without an answer; each is returned once."""
@@ -207,8 +234,7 @@ class SequenceWatch:
             self._missing.add(self._next, exchange.seq - 1, exchange.origin_ns, now_ns)
         self._next = exchange.seq + 1
         self._newest = exchange
-        self.heard_ns = now_ns
-        self._missing.hear(now_ns)
+        self.hear(now_ns)
 
     def _lost(self, ranges: list[MissingRange]) -> list[Lost]:
         return [Lost(self.run, lost.first, lost.last, lost.before_ns) for lost in ranges]

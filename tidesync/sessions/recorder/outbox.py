@@ -45,10 +45,17 @@ class TopsideDirectory:
         if stream in self._results or len(self._results) < _MOST:
             self._results[stream] = result
 
-    def note_status(self, topside: str, *, online: bool) -> None:
-        """Keep a topside's status, which is a hint."""
+    def note_status(self, topside: str, *, online: bool) -> bool:
+        """Keep a topside's status, which is a hint; returns whether it is back."""
+        back = online and not self._online.get(topside, True)
         if topside in self._online or len(self._online) < _MOST:
             self._online[topside] = online
+        return back
+
+    @property
+    def offline(self) -> set[str]:
+        """Those whose status says so."""
+        return {topside for topside, online in self._online.items() if not online}
 
     def measured_by(self, vehicles: Iterable[str]) -> list[Stream]:
         """Which topsides to ask for a burst of each of `vehicles` (none: of all that are known)."""

@@ -17,6 +17,7 @@ from tidesync.sessions.errors import TornIndexError
 from tidesync.sessions.frames import parts_of
 from tidesync.sessions.journal import LineCounts, each_exchange, is_event, is_exchange, journal_lines
 from tidesync.sessions.recorder import files, index_file
+from tidesync.sessions.recorder.folder_writer import FolderWriter
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.snapshot import read_snapshot
 
@@ -82,6 +83,9 @@ def resume(
     _restore_clock(folder.clock_path, starts[2:], resumed, now)
     _restore_results(resumed.log, block, now)
     resumed.log.watches.note_resumed()
+    if not resumed.events:  # a kill during the catching up must not have its sources look complete
+        snapshot, parts = resumed.log.snapshot()
+        FolderWriter(folder).write_index(snapshot.encode(), parts)
     return resumed
 
 

@@ -127,6 +127,7 @@ class SessionLog:
             topsides=sorted(self._measuring),
             raw_ns=self.clock.raw_state,
             clocks=self.clock.state,
+            resumed=self.watches.is_resumed,
         )
         return snapshot, parts_of(snapshot, self._recorded, self.clock.pieces)
 
@@ -140,6 +141,7 @@ class SessionLog:
         """Go on from what an earlier process knew."""
         self._recorded = recorded
         self.watches.restore(snapshot.watches, now.raw_ns)
+        self.watches.is_resumed = snapshot.resumed
         for vehicle in snapshot.vehicles:
             self._log(vehicle.vehicle, now).restore(vehicle)
         self._measuring.update(snapshot.topsides)
@@ -176,7 +178,7 @@ class SessionLog:
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
         """What to ask for again now: the source, and the first and last `seq`."""
-        return self.watches.requests(now.raw_ns, self.elapsed_ns(now))
+        return self.watches.requests(now.raw_ns, self.elapsed_ns(now), self.behind.late_ns)
 
     def request_all(self, now: Reading) -> None:
         """Make everything that is missing due at the next update: the connection was lost."""
@@ -194,7 +196,7 @@ class SessionLog:
 
     def await_last(self, now: Reading) -> None:
         """The recording ends: make everything that is missing due, and ask for the clocks up to now."""
-        self.watches.request_all()
+        self.watches.request_all(again=False)
         self.clock.await_last(now.raw_ns)
 
     def update(self, now: Reading, alarm_s: float) -> list[EventLine]:
@@ -265,6 +267,7 @@ class SessionLog:
         if not (self.admits(exchange.vehicle) and self.watches.admits(exchange)):
             self.refused += 1
             return
+        self.behind.note_any(exchange.topside, now.raw_ns)
         known = not self._recorded.add(exchange)
         lost = self.watches.observe(exchange, now.raw_ns, known=known, batch=batch)
         new.events.extend(self._gaps(lost, now))
@@ -277,7 +280,7 @@ class SessionLog:
         log = self._log(exchange.vehicle, now)
         events = log.note_exchange(exchange, now)
         if log.last_exchange_ns == exchange.destination_ns:
-            self.behind.note(exchange, now.raw_ns)
+            self.behind.note(exchange, now)
         new.events.extend(event for event in events if self.take_event(event, now))
 
     def _gaps(self, lost: Iterable[LostOf], now: Reading) -> list[EventLine]:

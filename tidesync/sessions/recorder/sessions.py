@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import tempfile
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from runtime.file_lock import lock_folder
@@ -28,6 +29,11 @@ _log = logging.getLogger(__name__)
 
 MOST_SESSIONS = 100
 """Recorded at a time."""
+_IDLE_S = 0.5
+_LONGEST_WAIT_S = 1.0
+"""Updates may be a minute apart; whether a state must be published again is checked this often."""
+_LAST_S = 3.0
+"""For what the disk has to take at the end of the process."""
 _MOST_ENDED = 1000
 """Names come from the network; what is remembered of sessions that have ended is bounded."""
 
@@ -64,15 +70,20 @@ class Sessions:
         return [session.recording for session in self._sessions.values() if session.active]
 
     def suspend(self, now: Reading) -> Iterator[SessionRecorder]:
-        """The process ends: write what there is; those that are still active."""
+        """The process is about to end: have the disk begin; those that are still active."""
         for session in self:
             session.update(now)
-            session.store.finish()
+            if session.active:
+                yield session
+
+    def finish(self) -> None:
+        """No message comes any more: have the disk take what there is, and name what it has not taken."""
+        until_s = monotonic() + _LAST_S
+        for session in self:
+            session.store.finish(max(0.0, until_s - monotonic()))
             if waiting := session.store.waiting:
                 lost = "the disk has not taken the last %d lines, they are lost with this process"
                 _log.error(f"session %s: {lost}", session.recording.session, waiting)
-            if session.active:
-                yield session
 
     def open(self, recording: Recording, now: Reading) -> SessionRecorder:
         """Begin or resume a recording; RefusedError when the folder cannot be used, or there are too many."""
@@ -113,9 +124,12 @@ class Sessions:
             if session.finished(now):
                 del self._sessions[name]
 
-    def next_update_ns(self) -> int | None:
-        """When the next session is due, by the recorder's RAW; None while there is none."""
-        return min((session.next_update_ns for session in self._sessions.values()), default=None)
+    def wait_s(self, now_ns: int) -> float:
+        """Seconds until a session is due, by the recorder's RAW, or is to be looked at."""
+        if not self._sessions:
+            return _IDLE_S
+        due_ns = min(session.next_update_ns for session in self._sessions.values())
+        return min(_LONGEST_WAIT_S, max(0.0, (due_ns - now_ns) / 1e9))
 
 
 def claim_root(root: Path) -> int:

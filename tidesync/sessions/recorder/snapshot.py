@@ -37,6 +37,8 @@ class Snapshot(Message):
     raw_ns: list[tuple[Machine, str, str, int]]
     clocks: list[PieceWatchState]
     """The processes whose pieces follow, in this order."""
+    resumed: bool = False
+    """Whether a kill may have taken what came first of a source that is not among these."""
 
 
 def parts_of(

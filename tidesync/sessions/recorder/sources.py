@@ -15,12 +15,13 @@ from tidesync.sessions.journal import Source, source_of
 from tidesync.sessions.recorder.missing import SequenceWatch, WatchState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from runtime.clock import Reading
     from schemas.exchange import Exchange
     from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.missing import Lost
+    from tidesync.sessions.recorder.missing_ranges import MissingRange
 
 ENDED_NS = 10_000_000_000
 """A process that is silent for this long, while a later one of its name is heard, has ended."""
@@ -29,6 +30,10 @@ MOST_PROCESSES = 1000
 """Of one vehicle and topside; later ones share a count. Ids come from the network, so they are bounded."""
 
 MOST_STREAMS = 5000
+
+MOST_UNDER_WAY = 10_000
+"""Exchanges asked of one topside that have not come: 6 MB, which no broker's queue for us need drop. More
+would wait there until they are asked for once more."""
 
 MOST_BLOCKS = 100
 """Processes of a vehicle that the metadata names."""
@@ -62,11 +67,15 @@ class SourceWatches:
 
     def __init__(self) -> None:
         self._streams: dict[Stream, dict[Source, SequenceWatch]] = {}
-        self._reaching: list[SequenceWatch] | None = None
+        self._reaching: list[SequenceWatch] = []
+        self.is_resumed = False
+        """Whether an earlier process may have known of a source what is not written."""
+        self.has_reached_back = False
+        """Whether that has come, which a restart should know."""
 
     def note_resumed(self) -> None:
         """All that was written is known; what a kill took of a source that is unknown is asked for."""
-        self._reaching = []
+        self.is_resumed = True
 
     def __iter__(self) -> Iterator[tuple[Source, SequenceWatch]]:
         """Every source with its watch; any thread may ask."""
@@ -83,12 +92,23 @@ class SourceWatches:
         for each in states:
             source = Source(each.vehicle, each.topside, each.instance_id)
             watches = self._streams.setdefault((each.vehicle, each.topside), {})
-            watches[source] = SequenceWatch.restored(each.watch, now_ns)
+            watches[source] = watch = SequenceWatch.restored(each.watch, now_ns)
+            if watch.reaches_back:
+                self._reaching.append(watch)
 
     @property
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
         return any(watch.waiting for _, watch in self)
+
+    @property
+    def awaited_of(self) -> set[str]:
+        """The topsides of which something is missing that may still come."""
+        return {source.topside for source, watch in self if watch.waiting}
+
+    def of(self, exchange: Exchange) -> SequenceWatch | None:
+        """The watch of the exchange's source; None before it is first observed."""
+        return self._streams.get((exchange.vehicle, exchange.topside), {}).get(source_of(exchange))
 
     @property
     def awaited(self) -> int:
@@ -136,23 +156,49 @@ class SourceWatches:
                 if later.run > watch.run:
                     later.begin_where_heard(now_ns)
         lost = watch.observe(exchange, now_ns, known=known, batch=batch)
-        if new and self._reaching is not None:
+        if new and self.is_resumed:
             watch.begin_to_reach_back()
             self._reaching.append(watch)
         return [(source, each) for each in lost]
 
-    def requests(self, now_ns: int, elapsed_ns: int = 0) -> list[tuple[Source, int, int]]:
-        """What to ask for again now, `elapsed_ns` after the session's start: source, first and last `seq`."""
-        for watch in self._reaching or ():
+    def requests(
+        self, now_ns: int, elapsed_ns: int = 0, late_ns: Callable[[str, int], int] = lambda *_: 0
+    ) -> list[tuple[Source, int, int]]:
+        """What to ask for again now, `elapsed_ns` after the session's start: source, first and last `seq`.
+
+        As much as each topside is to have under way; what was asked for without an answer comes last, and of
+        the others the source that was not asked for longest comes first. `late_ns`: of a topside, now: how
+        long what it sends waits before it is read here.
+        """
+        for watch in self._reaching:
             watch.reach_back(elapsed_ns, now_ns)
         if self._reaching:
             self._reaching = [watch for watch in self._reaching if watch.reaches_back]
-        return [(source, *asked) for source, watch in self for asked in watch.requests(now_ns)]
+            self.has_reached_back = not self._reaching
+        under_way: Counter[str] = Counter()
+        due: list[tuple[Source, SequenceWatch, MissingRange]] = []
+        for source, watch in self:
+            if watch.waiting:
+                late = late_ns(source.topside, now_ns)
+                under_way[source.topside] += watch.under_way(now_ns, late)
+                due += [(source, watch, missing) for missing in watch.due(now_ns, late)]
+        due.sort(key=lambda each: (each[2].requests, each[1].asked_ns))
+        asked = []
+        for source, watch, missing in due:
+            if under_way[source.topside] < MOST_UNDER_WAY:
+                first, last = watch.ask(missing, now_ns)
+                under_way[source.topside] += last - first + 1
+                asked.append((source, first, last))
+        return asked
 
-    def request_all(self) -> None:
-        """Make everything that is missing due at once."""
-        for _, watch in self:
-            watch.request_all()
+    def request_all(self, topside: str | None = None, *, again: bool = True) -> None:
+        """Make everything that is missing, of one topside or of all, due at once.
+
+        `again`: what is asked for already too, as after a lost connection.
+        """
+        for source, watch in self:
+            if topside in {None, source.topside}:
+                watch.request_all(again=again)
 
     def give_up(self, now_ns: int) -> list[LostOf]:
         """What was requested often enough without an answer, or whose process has ended; each once."""

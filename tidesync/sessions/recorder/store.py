@@ -30,7 +30,6 @@ _INDEX_SHARE = 200
 _INDEX_BYTES_PER_S = 15_000
 """An index of a long journal is large, four bytes an exchange: it is written at most as often as that takes
 so many bytes a second."""
-_LAST_S = 3.0
 _FRAME_NS = 3_000_000_000
 """A frame is appended so often; what a kill takes of the memory is asked for again."""
 _FRAME_LINES = 5000
@@ -133,13 +132,13 @@ class SessionStore:
         """So many lines of the journals follow their index."""
         self._unindexed = unindexed
 
-    def index_due(self, exchanges: int, now: Reading) -> bool:
+    def index_due(self, exchanges: int, now: Reading, *, soon: bool = False) -> bool:
         """Whether so many lines follow the index, of `exchanges` in all, that it is to be written again.
 
-        A restart reads them.
+        A restart reads them. `soon`: a few are enough.
         """
         wait_ns = self._index_bytes * 1_000_000_000 // _INDEX_BYTES_PER_S
-        enough = self._unindexed + len(self._new) >= max(_INDEX_LINES, exchanges // _INDEX_SHARE)
+        enough = soon or self._unindexed + len(self._new) >= max(_INDEX_LINES, exchanges // _INDEX_SHARE)
         return enough and not self.busy and self.problem is None and now.raw_ns - self._indexed_ns >= wait_ns
 
     def write_index(self, state: bytes, parts: Iterable[bytes | memoryview]) -> None:
@@ -202,9 +201,9 @@ class SessionStore:
         self._begun = True
         self._unindexed = 0 if index else self._unindexed
 
-    def finish(self) -> None:
-        """The process ends: have the disk take what waits now."""
-        if self._idle.wait(_LAST_S):
+    def finish(self, within_s: float) -> None:
+        """The process ends: have the disk take what waits, if it is done with the rest `within_s`."""
+        if self._idle.wait(within_s):
             self._ask(self._writer.append, at_once)
 
     def forget(self) -> None:

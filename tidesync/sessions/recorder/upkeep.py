@@ -61,7 +61,8 @@ class Upkeep:
         if len(log.vehicles) > MOST_PLAIN:
             self._store.compress()
         index, update, marks, compressed = None, None, _marks(log), self._store.compressed
-        if recording and self._store.index_due(log.exchanges, now):
+        if recording and self._store.index_due(log.exchanges, now, soon=log.watches.has_reached_back):
+            log.watches.has_reached_back = False
             snapshot, parts = log.snapshot()
             index = snapshot.encode(), parts
         if self._store.metadata_changed or self._metadata_due.due(*marks, len(log.vehicles), now):

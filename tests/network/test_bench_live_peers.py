@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import json
 import random
+import re
 import socket
 import statistics
 import time
@@ -32,7 +33,7 @@ from bench.peers.score import scores
 from bench.peers.tried import TRIED
 from bench.peers.tried import main as tried
 from bench.peers.verdicts import verdicts
-from tests.deadline import delay, until
+from tests.deadline import until
 from tests.network.brokers import MOSQUITTO
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
@@ -333,6 +334,12 @@ def test_chrony_and_ntplib_are_measured_directly():
     checked(results["chrony"], "chrony", 5_000, promises_bound=False)
 
 
+def waits_of(program):
+    """How often it has waited."""
+    status = Path(f"/proc/{program.pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])
+
+
 def test_a_log_is_full_although_its_program_is_stopped_while_it_writes(tmp_path):
     """Stopping asks once: a second signal would end the writing halfway."""
     port = free_port()
@@ -340,9 +347,10 @@ def test_a_log_is_full_although_its_program_is_stopped_while_it_writes(tmp_path)
         answering = programs.python("answer", "bench.cost.floor", "answer", port)
         wait_until_listening(port, "the floor")
         ask = ("ask", port, 200, 0.5, 30, tmp_path / "log.txt")
-        programs.python("ask", "bench.cost.floor", *ask)
-        until((tmp_path / "log.txt").exists, 10, "the first exchange")
-        delay(1.0)  # exchanges at 200 Hz, of which the program writes when it is stopped
+        asking = programs.python("ask", "bench.cost.floor", *ask)
+        until((tmp_path / "log.txt").exists, 10, "its log, which it writes when it is stopped")
+        before = waits_of(asking)
+        until(lambda: waits_of(asking) > before + 100, 10, "many exchanges, each with two waits at most")
         assert answering.alive
     assert len(read(tmp_path / "log.txt")) > 20
 

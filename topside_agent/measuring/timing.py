@@ -52,7 +52,8 @@ class PingSchedule:
         self._burst_interval_ns = min(burst_interval_ns, interval_ns)
         self._left = 0
         self._sent_of_train = 0
-        self._is_steady = False
+        self._steady_ns: int | None = None
+        """When the last steady ping was due, by the time of pings."""
         self.due_ns = 0
 
     @classmethod
@@ -68,7 +69,7 @@ class PingSchedule:
     def start_burst(self, now_raw_ns: int) -> None:
         """Measure at once, several times."""
         self._left = self._burst
-        self._is_steady = False
+        self._steady_ns = None
         self.due_ns = now_raw_ns
 
     def sent(self, now_raw_ns: int, time: PingTime = _RAW) -> None:
@@ -83,10 +84,10 @@ class PingSchedule:
         else:
             self._sent_of_train = 0
             now_ns, interval_ns = time.at(now_raw_ns), self._interval_ns
-            # A steady ping belongs to the instant next to it, before which it came if the pace has changed.
-            from_ns = now_ns + interval_ns // 2 if self._is_steady else now_ns
-            self._is_steady = True
-            self.due_ns = time.due_ns(_next_on_grid(from_ns, interval_ns, self._hash))
+            # If the pace has changed it came before the instant at which it was due.
+            from_ns = now_ns if self._steady_ns is None else max(now_ns, self._steady_ns)
+            self._steady_ns = _next_on_grid(from_ns, interval_ns, self._hash)
+            self.due_ns = time.due_ns(self._steady_ns)
 
 
 def _next_on_grid(now_ns: int, interval_ns: int, hashed: int) -> int:

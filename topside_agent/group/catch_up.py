@@ -30,7 +30,7 @@ _ASK, _ANSWER = b"1?", b"1!"
 """What a message begins with: the protocol's version, and what it is; the vehicle's name follows."""
 _AT_ONCE = 8
 """Vehicles that are asked for at each look, of which there are four a second: some systems let ten messages
-wait, and an answer takes the owner a quarter of a millisecond."""
+wait, and an answer takes the owner half a millisecond."""
 _AGAIN_NS, _TRIES = 2_000_000_000, 3
 _MOST_WAITING = 64
 """Questions of others that are answered one by one; what is more is asked again."""

@@ -37,7 +37,8 @@ class Method:
 
 MQTT = Method("mqtt_exchange_v1")
 HTTP = Method("ntp_handshake_v1", standalone=True, resolution_ns=1000, stamps=("http",))
-METHODS = {method.name: method for method in (MQTT, HTTP)}
+UDP = Method("udp_exchange_v1", stamps=("kernel", "user"))
+METHODS = {method.name: method for method in (MQTT, HTTP, UDP)}
 
 
 def method_named(name: str) -> Method:

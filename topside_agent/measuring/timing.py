@@ -40,8 +40,11 @@ class PingSchedule:
     """
 
     def __init__(self, name: str, *, interval_ns: int, burst: int, burst_interval_ns: int) -> None:
-        self._train = next((count for count, apart_ns in _TRAINS if count * interval_ns <= apart_ns), 1)
-        self._interval_ns = self._train * interval_ns
+        self._train = train_of(interval_ns)
+        self.interval_ns = self._train * interval_ns
+        """Between trains."""
+        self.least_ns = 0
+        """Trains are no nearer to each other, bursts are."""
         self._hash = zlib.crc32(name.encode())
         self._burst = burst
         self._burst_interval_ns = min(burst_interval_ns, interval_ns)
@@ -78,7 +81,13 @@ class PingSchedule:
             self.due_ns = now_raw_ns
         else:
             self._sent_of_train = 0
-            self.due_ns = _next_on_grid(now_raw_ns, round(self._interval_ns * slowdown), self._hash, grid_ns)
+            interval_ns = max(round(self.interval_ns * slowdown), self.least_ns)
+            self.due_ns = _next_on_grid(now_raw_ns, interval_ns, self._hash, grid_ns)
+
+
+def train_of(interval_ns: int) -> int:
+    """How many exchanges follow each other at once where one is wanted every `interval_ns`."""
+    return next((count for count, apart_ns in _TRAINS if count * interval_ns <= apart_ns), 1)
 
 
 def _next_on_grid(now_ns: int, interval_ns: int, hashed: int, grid_ns: int = 1) -> int:

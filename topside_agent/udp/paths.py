@@ -1,0 +1,248 @@
+"""The direct paths in topside's agent: sessions are asked for over MQTT, exchanges handed to measurements."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+from broker.interface import Outgoing
+from schemas import topics
+from schemas.direct_path import UdpAnswer
+from topside_agent.measuring.scheduler import DeadlineQueue
+from topside_agent.measuring.timing import train_of
+from topside_agent.udp.agreement import Agreement
+from topside_agent.udp.broker_host import BrokerHost
+from topside_agent.udp.interface import PathState
+from topside_agent.udp.measurement import DirectMeasurement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from broker.inbox import Letter
+    from broker.interface import MqttConnection
+    from runtime.clock import Clock
+    from runtime.watchdog import Loop
+    from schemas.messages import Info
+    from topside_agent.measuring.scheduler import Scheduler
+    from topside_agent.measuring.vehicles import Vehicles
+    from topside_agent.settings import TopsideSettings
+    from topside_agent.udp.interface import DirectExchange, PathCounts, PathTerms
+
+_log = logging.getLogger(__name__)
+
+MOST_TIMEOUT_S = 1.0
+"""A later answer is not waited for: a lost datagram must not hold up the next."""
+_MOST_ZONES = 4
+_LATER_NS = 1_000_000_000
+
+
+class Transport(Protocol):
+    """What the agent uses of `UdpTransport`; a simulation brings its own."""
+
+    @property
+    def loop(self) -> Loop:
+        """The loop that the watchdog watches."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End."""
+
+    def measure(self, vehicle: str, terms: PathTerms) -> None:
+        """Measure `vehicle` from now on."""
+
+    def forget(self, vehicle: str) -> None:
+        """Measure it no more."""
+
+    def burst(self, vehicle: str, count: int) -> None:
+        """Make that many exchanges as soon as possible."""
+
+    def counts(self) -> dict[str, PathCounts]:
+        """A snapshot, by vehicle."""
+
+
+class DirectPaths:
+    """Used in the network thread; `start`, `stop` and `counts` in any."""
+
+    def __init__(
+        self,
+        settings: TopsideSettings,
+        vehicles: Vehicles,
+        connection: MqttConnection,
+        clock: Clock,
+        scheduler: Scheduler,
+    ) -> None:
+        self._settings, self._vehicles, self._connection = settings, vehicles, connection
+        self._clock, self._scheduler = clock, scheduler
+        scheduler.burst_directly = self.burst
+        self._agreements: dict[str, Agreement] = {}
+        self._deadlines = DeadlineQueue()
+        self._broker_host = BrokerHost()
+        self._rate = vehicles.pace.rate
+        self.transport: Transport | None = None
+        self.alive: dict[str, str] = {}
+        """Vehicles whose direct path answers, and its address."""
+
+    # Any thread
+
+    def start(self, transport: Transport) -> None:
+        """Use direct paths, by `transport`."""
+        self.transport = transport
+        transport.start()
+
+    def stop(self) -> None:
+        """Use them no more; what is finished is reported first."""
+        if self.transport is not None:
+            self.transport.stop()
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The loops that the watchdog watches."""
+        return () if self.transport is None else (self.transport.loop,)
+
+    # The network thread
+
+    def informed(self, vehicle: str, info: Info, now_ns: int) -> None:
+        """A vehicle described itself: whether it can be measured directly, and by which process."""
+        if self.transport is None:
+            return
+        agreement = self._agreements.get(vehicle)
+        if agreement is None:
+            if info.udp is None or self._vehicles.get(vehicle) is None:
+                return
+            agreement = self._agreements[vehicle] = Agreement(lambda: secrets.token_hex(8))
+        if agreement.informed(info, now_ns):
+            self._end(vehicle, now_ns)
+        self._set_due(vehicle, agreement)
+
+    def answered(self, letter: Letter) -> None:
+        """A vehicle answered a request; an answer that is not awaited is left out."""
+        vehicle, answer, now_ns = letter.topic.vehicle or "", letter.body, letter.incoming.received.raw_ns
+        agreement = self._agreements.get(vehicle)
+        mine = letter.topic.topside == self._settings.topside and not letter.incoming.retain
+        if agreement is None or not mine or not isinstance(answer, UdpAnswer):
+            return
+        agreed = agreement.answered(answer, now_ns)
+        if agreed:
+            self._measure(vehicle, agreement)
+        elif answer.error is not None:
+            _log.warning("%s cannot be measured directly: %s", vehicle, answer.error)
+        self._set_due(vehicle, agreement)
+
+    def tick(self, now_ns: int) -> None:
+        """Ask the vehicles that are to be asked."""
+        if self.transport is None:
+            return
+        self._keep_pace()
+        if not self._connection.up:
+            return
+        self._broker_host.look_up(self._connection.address.host)
+        while vehicle := self._deadlines.pop(now_ns):
+            self._ask(vehicle, now_ns)
+
+    def forget(self, vehicle: str) -> None:
+        """A vehicle is no longer measured here."""
+        self._deadlines.forget(vehicle)
+        if self._agreements.pop(vehicle, None) and self.transport is not None:
+            self.transport.forget(vehicle)
+            self.alive.pop(vehicle, None)
+
+    def rest(self, vehicle: str, now_ns: int) -> None:
+        """Another topside measures the vehicle from now on."""
+        if vehicle in self._agreements:
+            self._end(vehicle, now_ns)
+
+    def burst(self, vehicle: str, count: int) -> None:
+        """Make so many exchanges at once."""
+        if self.transport is not None:
+            self.transport.burst(vehicle, count)
+
+    def reported(self, items: Iterable[DirectExchange | PathState]) -> None:
+        """What the transport reports."""
+        now_ns, exchanges = self._clock.raw_ns(), 0
+        for item in items:
+            measurement, agreement = self._vehicles.get(item.vehicle), self._agreements.get(item.vehicle)
+            if agreement is None or not isinstance(measurement, DirectMeasurement):
+                continue
+            if isinstance(item, PathState):
+                self._on_state(measurement, item, now_ns)
+            elif answer := agreement.answer_of(item.session):
+                exchanges += 1
+                actions = measurement.direct(item, answer.boot_id, answer.instance_id)
+                self._scheduler.perform(item.vehicle, actions)
+        self._scheduler.exchanged_directly(exchanges)
+
+    def _on_state(self, measurement: DirectMeasurement, state: PathState, now_ns: int) -> None:
+        if state.alive:
+            self.alive[state.vehicle] = str(state.address)
+            _log.info("%s is measured directly, at %s", state.vehicle, state.address)
+        elif self.alive.pop(state.vehicle, None):
+            _log.info("%s is no longer measured directly: %s", state.vehicle, state.reason)
+            self._scheduler.perform(measurement.vehicle, measurement.path_lost(now_ns))
+
+    def _ask(self, vehicle: str, now_ns: int) -> None:
+        agreement, measurement = self._agreements.get(vehicle), self._vehicles.get(vehicle)
+        if agreement is None:
+            return
+        if measurement is None or measurement.resting:
+            self._end(vehicle, now_ns)
+            self._deadlines.set(vehicle, now_ns + _LATER_NS)
+            return
+        if agreement.expired(now_ns):
+            self._end(vehicle, now_ns)
+        pace = self._vehicles.pace
+        request = agreement.request(now_ns, rate=self._settings.rate, train=train_of(pace.interval_ns))
+        if request is not None:
+            kind = topics.UDP_REQUEST
+            names = {"vehicle": vehicle, "topside": self._settings.topside}
+            topic = topics.build(self._settings.topic_root, kind, **names)
+            self._connection.publish(Outgoing(topic, request.encode(), kind.qos))
+        self._set_due(vehicle, agreement)
+
+    def _end(self, vehicle: str, now_ns: int) -> None:
+        """The session is over: its process has ended, or another topside measures."""
+        agreement, measurement = self._agreements[vehicle], self._vehicles.get(vehicle)
+        agreement.end()
+        assert self.transport is not None
+        self.transport.forget(vehicle)
+        if self.alive.pop(vehicle, None) and isinstance(measurement, DirectMeasurement):
+            self._scheduler.perform(measurement.vehicle, measurement.path_lost(now_ns))
+
+    def _set_due(self, vehicle: str, agreement: Agreement) -> None:
+        due_ns = agreement.due_ns
+        if due_ns is None:
+            self._deadlines.forget(vehicle)
+        else:
+            self._deadlines.set(vehicle, due_ns)
+
+    def _keep_pace(self) -> None:
+        """Topside measures all vehicles more rarely, or again as often as is set."""
+        if self._rate != self._vehicles.pace.rate:
+            self._rate = self._vehicles.pace.rate
+            for vehicle, agreement in self._agreements.items():
+                if agreement.agreed is not None:
+                    self._measure(vehicle, agreement)
+
+    def _measure(self, vehicle: str, agreement: Agreement) -> None:
+        pace = self._vehicles.pace
+        terms = agreement.terms(
+            self._broker_host.addresses,
+            self._clock.boot_id,
+            _zones(),
+            rate=pace.rate,
+            train=train_of(pace.interval_ns),
+            timeout_s=min(self._settings.timeout_s, MOST_TIMEOUT_S),
+        )
+        if terms is not None and self.transport is not None:
+            self.transport.measure(vehicle, terms)
+
+
+def _zones() -> list[str]:
+    """Interfaces on which a link-local address may be."""
+    names = [name for _, name in socket.if_nameindex()] if hasattr(socket, "if_nameindex") else []
+    return [name for name in names if name != "lo" and not name.startswith(("docker", "veth", "br-"))][
+        :_MOST_ZONES
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -146,18 +145,6 @@ def _may_have_stopped(admits: Admits, *, pi: bool, topside: bool) -> bool:
     if pi and topside:
         return True
     return (pi and admits(-_LEAST_SLEEP_NS)) or (topside and admits(_LEAST_SLEEP_NS))
-
-
-def last_clean(recent: deque[Constraint], new: Constraint, rate_limit: float) -> int | None:
-    """Topside's realtime (ns) at the newest of `recent` that contradicts `new`: the step came after it.
-
-    None when every one of them agrees with `new`.
-    """
-    for old in reversed(recent):
-        apart = rate_limit * abs(new.destination_ns - old.origin_ns)
-        if new.lower_ns - apart > old.upper_ns or new.upper_ns + apart < old.lower_ns:
-            return old.destination_ns + old.topside_difference_ns
-    return None
 
 
 class StepDetector:

@@ -6,26 +6,24 @@ from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from topside_agent.estimator.average_errors import AverageErrors
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
 from topside_agent.estimator.estimate import Added, Estimate, assemble, likeliest
+from topside_agent.estimator.paths import Paths
 from topside_agent.estimator.remembered import KnownExchanges, RecentConstraints
 from topside_agent.estimator.segments import (
     Break,
     Cut,
     Seen,
     Slews,
-    StepDetector,
     break_before,
     is_late,
 )
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import FASTEST, RecentReadings, readings_of
-from topside_agent.estimator.timebase import Drift, Timebase
-from topside_agent.estimator.window_errors import WindowErrors
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
+    from topside_agent.estimator.timebase import Drift, Timebase
 
 ANY_RATE_PPM = 100_000.0
 _REMEMBERED = 512
@@ -45,15 +43,15 @@ class OffsetEstimator:
     ) -> None:
         """Without `points` it keeps only cuts and bounds; the offset is then the bound's middle."""
         self.settings = settings
-        self._errors = WindowErrors(settings) if points else None
-        self._averages = AverageErrors(settings) if points else None
-        self._step_detector = StepDetector(settings.block_s)
+        self._paths = Paths(settings, points=points)
         self.rejected = self.steps = self.segment = self.exchanges_total = 0
         self.timebase: Timebase | None = None
         """The present one."""
         self.constraint: Constraint | None = None
         """From the exchange that was added last, accepted or not."""
         self._last: Seen | None = None
+        self._reading: Constraint | None = None
+        """The newest over the path in use."""
         self._boot_id: str | None = None
         self._topside_difference_before_ns = 0
         self._broken_off = False
@@ -108,7 +106,7 @@ class OffsetEstimator:
         cut = None if broken is None else self._cut(broken, new, last)
         if constraint.standalone:
             return self._accept(new, self._begin(constraint, timebase.drift()), cut)
-        contradicted_s = timebase.add(constraint)
+        timebase, contradicted_s = self._paths.add(constraint, timebase, self.settings)
         if contradicted_s is None:
             return self._accept(new, timebase, cut)
         if cut is None:
@@ -126,7 +124,7 @@ class OffsetEstimator:
             return self._refuse("too_old")
         if not timebase.admits_late(constraint):
             return self._refuse("contradicts")
-        timebase.add(constraint)
+        self._paths.add_late(constraint, timebase)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=None)
 
@@ -135,14 +133,7 @@ class OffsetEstimator:
         return is_late(new, newest, self._topside_difference_before_ns, tolerance_ns)
 
     def _begin(self, first: Constraint, drift: Drift | None = None) -> Timebase:
-        return Timebase(
-            first,
-            self.settings,
-            errors=self._errors,
-            averages=self._averages,
-            step_detector=self._step_detector,
-            drift=drift,
-        )
+        return self._paths.begin(first, self.settings, drift)
 
     def _cut(self, broken: Break, new: Seen, last: Seen) -> Cut:
         self.segment += 1
@@ -161,11 +152,13 @@ class OffsetEstimator:
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
         if cut is not None:
             self._changed_ns = new.constraint.destination_ns
-            if timebase is not self.timebase:
+            if self.timebase is None or timebase.bound is not self.timebase.bound:
                 self._pi, self._topside = RecentReadings(), RecentReadings()
                 self._recent = RecentConstraints(_RECENT)
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
+        if cut is not None or new.constraint.path == self._paths.name:
+            self._reading = new.constraint
         self.timebase, self._last = timebase, new
         self._boot_id = new.boot_id or self._boot_id
         self._recent.add(new.constraint)
@@ -210,7 +203,7 @@ class OffsetEstimator:
         timebase, last = self.timebase, self._last
         if timebase is None or last is None or self._broken_off:
             return None
-        newest = last.constraint
+        newest = self._newest(last)
         if at_raw_ns is None:
             return self._at_reading(timebase, newest)
         difference, at_ns = newest.topside_difference_ns, at_raw_ns
@@ -221,6 +214,11 @@ class OffsetEstimator:
             at_ns += given
         low, high = timebase.bound.at(timebase.seconds(at_ns))
         return self._estimate(timebase, newest, at_ns, (low, high), difference)
+
+    def _newest(self, last: Seen) -> Constraint:
+        """The exchange that says when the Pi's clocks were read: over the path in use, while they rest."""
+        rests = self._pi.rests and self._topside.rests
+        return self._reading if rests and self._reading is not None else last.constraint
 
     def estimate_at(self, constraint: Constraint) -> Estimate | None:
         """The offset at the destination of an exchange of the present timebase, its realtime − RAW used.
@@ -280,7 +278,7 @@ class OffsetEstimator:
         difference_ns: int,
     ) -> Estimate:
         """The estimate at `at_ns` of topside's estimation clock; `interval` is the bound there."""
-        errors, settings = self._errors, self.settings
+        errors, settings = self._paths.errors, self.settings
         warmup = 1.0 if errors is None else sqrt(errors.warmup_factor(settings.u95_warmup_s))
         return assemble(
             timebase,

@@ -20,11 +20,9 @@ from runtime.clock_samples import STARVED_NS
 from runtime.feasible_lines import FeasibleLines
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from runtime.realtime_rate import RateState
 
 _STEEPEST = FASTEST_SLEW_PPM * 1e-6
-_UNEVEN_NS = 4
-"""How far realtime may be off an even rate: the kernel corrects its multiplier from tick to tick."""
 _GENERATION_NS = 20_000_000_000
 """Readings count for one to two times as long, so that no line rests on ancient ones."""
 _FARTHEST_NS = 10**15
@@ -57,8 +55,8 @@ class RealtimeLine:
     """Takes samples of one clock; converts stamps of realtime that lie between them."""
 
     def __init__(self) -> None:
-        self._state: Hashable | None = None
-        self._last_ns = 0
+        self._state: RateState | None = None
+        self._last_ns = self._uneven_ns = 0
         self.begun_ns = 0
         """RAW of the line's first reading."""
         self._used: _Generation | None = None
@@ -66,7 +64,7 @@ class RealtimeLine:
         """Of later readings alone; takes over when it is a generation old."""
 
     def take(
-        self, raw_ns: int, difference_ns: int, half_ns: int, state: Hashable | None, *, was_set: bool
+        self, raw_ns: int, difference_ns: int, half_ns: int, state: RateState | None, *, was_set: bool
     ) -> bool:
         """Take a reading of realtime − RAW at `raw_ns`, right within ± `half_ns`; whether the line goes on.
 
@@ -76,7 +74,7 @@ class RealtimeLine:
         if state is None or state != self._state or was_set or not 0 <= apart_ns <= STARVED_NS:
             self._end(state)
             return False
-        half_ns += _UNEVEN_NS
+        half_ns += self._uneven_ns
         if self._used is None or self._next is None:
             self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns)
             self.begun_ns = raw_ns
@@ -96,7 +94,7 @@ class RealtimeLine:
             return None
         begun_ns, level_ns, lines = self._used
         value, half = lines.held_at(float(raw_ns - begun_ns))
-        return level_ns + round(value), math.ceil(half) + _UNEVEN_NS
+        return level_ns + round(value), math.ceil(half) + self._uneven_ns
 
     def raw_of(self, realtime_ns: int) -> RawStamp | None:
         """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one."""
@@ -109,14 +107,15 @@ class RealtimeLine:
         level, slope = lines.held
         at = (since_ns - level) / (1 + slope)
         raw_ns = begun_ns + round(at)
-        half_ns = math.ceil(lines.held_at(at)[1] * (1 + _STEEPEST)) + _UNEVEN_NS
+        half_ns = math.ceil(lines.held_at(at)[1] * (1 + _STEEPEST)) + self._uneven_ns
         if not self.begun_ns <= raw_ns <= self._last_ns + half_ns:
             return None
         return RawStamp(raw_ns, half_ns)
 
-    def _end(self, state: Hashable | None) -> None:
+    def _end(self, state: RateState | None) -> None:
         """Without a line: the reading may be of before the change that it shows, the next one is not."""
         self._state = state
+        self._uneven_ns = 0 if state is None else state.uneven_ns
         self._used = self._next = None
 
     def _hand_over(self, following: _Generation) -> None:

@@ -7,25 +7,44 @@ import ctypes
 import select
 import sys
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from runtime.kernel_clock import NOMINAL_TICK_US, ClockSetTimer, c_library
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
 _ADJ_OFFSET_SS_READ = 0xA001
 """Reads what adjtime(3) has still to slew, in place of the loop's offset; changes nothing."""
+_UNEVEN_NS = 20
 _SIZE = 512
 _LAYOUTS = (Struct("@I4li6l"), Struct("@I4qi6q"))
 """`struct timex` up to the tick: in C's long; and on a 32-bit system whose C library has 64-bit time only."""
 
 
+class RateState(NamedTuple):
+    """All that determines the rate of realtime against RAW, in the kernel's units."""
+
+    offset: int = 0
+    frequency: int = 0
+    status: int = 0
+    constant: int = 0
+    tick: int = NOMINAL_TICK_US
+    adjusting: int = 0
+    """What adjtime(3) has still to slew."""
+
+    @property
+    def uneven_ns(self) -> int:
+        """How far realtime may be off an even rate.
+
+        The kernel reaches a rate by two multipliers in turns; some 2 ** -23 apart on x86. They change at a
+        tick, of which an idle machine makes few: assumed are 0.16 s between two at the most.
+        """
+        return 0 if self.frequency == 0 and self.tick == NOMINAL_TICK_US and not self.adjusting else _UNEVEN_NS
+
+
 class RateSource(Protocol):
     """What tells whether realtime kept its rate against RAW."""
 
-    def state(self) -> Hashable | None:
-        """A value that differs after anything moved realtime otherwise than before; None: not known."""
+    def state(self) -> RateState | None:
+        """It differs after anything moved realtime otherwise than before; None: not known."""
 
     def was_set(self) -> bool:
         """Whether realtime was set since the last call."""
@@ -75,11 +94,13 @@ class KernelRate:
         self._poll = select.poll()
         self._poll.register(self._timer.fileno(), select.POLLIN)
 
-    def state(self) -> tuple[int, ...] | None:
-        """Offset, frequency, status, constant, tick, adjtime's rest, in the kernel's units."""
+    def state(self) -> RateState | None:
+        """As the kernel has it now."""
         try:
             _, offset, frequency, _, _, status, constant, _, _, _, _, tick = self._ask(0)
-            return offset, frequency, status, constant, tick, self._ask(_ADJ_OFFSET_SS_READ)[1]
+            return RateState(
+                offset, frequency, status, constant, tick, self._ask(_ADJ_OFFSET_SS_READ)[1]
+            )
         except OSError:
             return None
 

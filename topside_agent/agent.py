@@ -201,8 +201,7 @@ class TopsideAgent(MqttAgent):
         self._perform(measurement, actions)
 
     def _on_status(self, letter: Letter) -> None:
-        vehicle = letter.topic.vehicle
-        assert vehicle
+        vehicle = letter.topic.vehicle or ""
         if letter.body == "online" and (measurement := self._vehicles.online(vehicle)):
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
             self._homeassistant.announce(vehicle)
@@ -279,6 +278,7 @@ class TopsideAgent(MqttAgent):
             self._slept(slept_ns)
 
     def _slept(self, slept_ns: int) -> None:
+        self.direct.slept()
         for each in self._vehicles:
             self._perform(each, each.slept(slept_ns, self._clock.raw_ns()))
 

@@ -52,6 +52,7 @@ class Transport:
         self.link, self.report = link, report
         self.loop = Loop("simulated datagrams")
         self.paths = {}
+        self.generation = 0
 
     def start(self):
         pass
@@ -69,9 +70,12 @@ class Transport:
         if path := self.paths.pop(vehicle, None):
             self.state(vehicle, path, alive=False, reason="stopped")
 
-    def burst(self, vehicle, count):
-        for _ in range(count if vehicle in self.paths else 0):
+    def burst(self, vehicle):
+        for _ in range(16 if vehicle in self.paths else 0):
             self.exchange(vehicle, self.paths[vehicle])
+
+    def slept(self):
+        self.generation += 1
 
     def train(self, vehicle, path):
         if self.paths.get(vehicle) is not path:
@@ -87,7 +91,7 @@ class Transport:
         )
 
     def exchange(self, vehicle, path):
-        simulation, origin = self.simulation, read(self.clock)
+        simulation, origin, generation = self.simulation, read(self.clock), self.generation
         if not self.link.arrives(simulation):
             return
 
@@ -101,12 +105,12 @@ class Transport:
             pi = read(service.vehicle.clock)
             simulation.after(
                 self.link.back_ns(simulation.random) / S,
-                lambda: self.machine.do(lambda: self.finish(vehicle, path, origin, pi)),
+                lambda: self.machine.do(lambda: self.finish(vehicle, path, origin, pi, generation)),
             )
 
         simulation.after(self.link.out_ns(simulation.random) / S, receive)
 
-    def finish(self, vehicle, path, origin, pi):
+    def finish(self, vehicle, path, origin, pi, generation):
         if self.paths.get(vehicle) is not path:
             return
         arrived = read(self.clock)
@@ -126,6 +130,7 @@ class Transport:
             "kernel",
             "kernel",
             topside_set=was_set(origin, arrived),
+            generation=generation,
         )
         self.report([exchange])
 

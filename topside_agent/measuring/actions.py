@@ -45,9 +45,7 @@ class Drop(NamedTuple):
 
 
 class BurstDirectly(NamedTuple):
-    """Make so many exchanges over the direct path as soon as possible."""
-
-    exchanges: int
+    """Make a burst of exchanges over the direct path as soon as possible."""
 
 
 class SetTimer(NamedTuple):

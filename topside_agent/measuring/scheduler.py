@@ -82,7 +82,7 @@ class Scheduler:
         """Sent in this period."""
         self._heard_ns: int | None = None
         """When the last message arrived, if one was read since what was due was looked at."""
-        self.burst_directly: Callable[[str, int], None] = lambda _vehicle, _count: None
+        self.burst_directly: Callable[[str], None] = lambda _vehicle: None
         """Performs `BurstDirectly`."""
 
     def exchanged_directly(self, count: int) -> None:
@@ -142,8 +142,8 @@ class Scheduler:
                     self._ping(vehicle, action)
                 case Settled():
                     self._publish_gate.settled(vehicle)
-                case BurstDirectly(exchanges):
-                    self.burst_directly(vehicle, exchanges)
+                case BurstDirectly():
+                    self.burst_directly(vehicle)
                 case ResultDue():
                     gather_ns = GATHER_NS if len(self._vehicles) > FEW else 0
                     self._publish_gate.wait(vehicle, self._clock.raw_ns(), gather_ns)

@@ -39,8 +39,11 @@ class PingSchedule:
     the others find them awake (measured in `docs/stamps.md`).
     """
 
-    def __init__(self, name: str, *, interval_ns: int, burst: int, burst_interval_ns: int) -> None:
-        self._train = train_of(interval_ns)
+    def __init__(
+        self, name: str, *, interval_ns: int, burst: int, burst_interval_ns: int, train: int | None = None
+    ) -> None:
+        """`train` pings in a row; None: as many as the interval allows."""
+        self._train = train or train_of(interval_ns)
         self.interval_ns = self._train * interval_ns
         """Between trains."""
         self.least_ns = 0
@@ -86,7 +89,7 @@ class PingSchedule:
 
 
 def train_of(interval_ns: int) -> int:
-    """How many exchanges follow each other at once where one is wanted every `interval_ns`."""
+    """Pings in a train where one is sent every `interval_ns` in the mean."""
     return next((count for count, apart_ns in _TRAINS if count * interval_ns <= apart_ns), 1)
 
 

@@ -6,6 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.direct_path import UDP_VERSION, UdpRequest
+from topside_agent.udp.addresses import MOST_ADDRESSES
 from topside_agent.udp.interface import Address, PathTerms
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ _FIRST_WAIT_NS, _LONGEST_WAIT_NS = 2_000_000_000, 600_000_000_000
 _REFUSED_WAIT_NS = 60_000_000_000
 _RENEW = 0.9
 """Of a session's time, after which the next one is asked for."""
-MOST_CANDIDATES = 24
 _LOOPBACK = ("127.0.0.1", "::1")
 _BROADCAST = "255.255.255.255"
 
@@ -125,8 +125,8 @@ class Agreement:
         assert answer.port is not None
         own = _LOOPBACK if answer.boot_id == boot_id else ()
         given = [host for host in answer.addresses if host not in _LOOPBACK]
-        hosts = dict.fromkeys(_candidates((*given, *others, *own), tuple(zones)))
-        addresses = tuple(Address(host, answer.port) for host in list(hosts)[:MOST_CANDIDATES])
+        hosts = dict.fromkeys(_candidates((*own, *others, *given), tuple(zones)))
+        addresses = tuple(Address(host, answer.port) for host in list(hosts)[:MOST_ADDRESSES])
         return PathTerms(answer.session, bytes.fromhex(answer.key), addresses, rate, train, timeout_s)
 
 

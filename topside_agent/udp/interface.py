@@ -54,6 +54,8 @@ class DirectExchange(NamedTuple):
     transmit_stamp: StampKind
     topside_set: bool
     """Whether topside's realtime was set while the exchange ran."""
+    generation: int
+    """`UdpTransport.generation` when the request was sent: drop it if that has changed since."""
 
 
 class PathState(NamedTuple):
@@ -77,7 +79,7 @@ later every five seconds; `PathState` then says that it is alive.
 
 
 class PathCounts(NamedTuple):
-    """What was exchanged with a vehicle over the direct path; a snapshot for other threads."""
+    """What was exchanged with a vehicle over the direct path; a snapshot."""
 
     exchanges: int
     timeouts: int

@@ -74,7 +74,7 @@ class DirectMeasurement(Measurement):
     def burst(self, now_raw_ns: int) -> list[Action]:
         """Measure at once, several times: directly, if exchanges come directly."""
         if self._in_use(now_raw_ns):
-            return self._and_next([BurstDirectly(self._settings.burst)], now_raw_ns)
+            return self._and_next([BurstDirectly()], now_raw_ns)
         return super().burst(now_raw_ns)
 
     def slept(self, slept_ns: int, now_raw_ns: int) -> list[Action]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from topside_agent.measuring.scheduler import Scheduler
     from topside_agent.measuring.vehicles import Vehicles
     from topside_agent.settings import TopsideSettings
-    from topside_agent.udp.interface import DirectExchange, PathCounts, PathTerms
+    from topside_agent.udp.interface import DirectExchange, PathTerms
 
 _log = logging.getLogger(__name__)
 
@@ -57,11 +57,15 @@ class Transport(Protocol):
     def forget(self, vehicle: str) -> None:
         """Measure it no more."""
 
-    def burst(self, vehicle: str, count: int) -> None:
-        """Make that many exchanges as soon as possible."""
+    def burst(self, vehicle: str) -> None:
+        """Make a burst of exchanges as soon as possible."""
 
-    def counts(self) -> dict[str, PathCounts]:
-        """A snapshot, by vehicle."""
+    @property
+    def generation(self) -> int:
+        """Exchanges of another one are of before this computer slept."""
+
+    def slept(self) -> None:
+        """This computer slept."""
 
 
 class DirectPaths:
@@ -155,21 +159,26 @@ class DirectPaths:
         if vehicle in self._agreements:
             self._end(vehicle, now_ns)
 
-    def burst(self, vehicle: str, count: int) -> None:
-        """Make so many exchanges at once."""
+    def burst(self, vehicle: str) -> None:
+        """Make a burst of exchanges at once."""
         if self.transport is not None:
-            self.transport.burst(vehicle, count)
+            self.transport.burst(vehicle)
+
+    def slept(self) -> None:
+        """This computer slept."""
+        if self.transport is not None:
+            self.transport.slept()
 
     def reported(self, items: Iterable[DirectExchange | PathState]) -> None:
         """What the transport reports."""
-        now_ns, exchanges = self._clock.raw_ns(), 0
+        transport, now_ns, exchanges = self.transport, self._clock.raw_ns(), 0
         for item in items:
             measurement, agreement = self._vehicles.get(item.vehicle), self._agreements.get(item.vehicle)
-            if agreement is None or not isinstance(measurement, DirectMeasurement):
+            if agreement is None or transport is None or not isinstance(measurement, DirectMeasurement):
                 continue
             if isinstance(item, PathState):
                 self._on_state(measurement, item, now_ns)
-            elif answer := agreement.answer_of(item.session):
+            elif item.generation == transport.generation and (answer := agreement.answer_of(item.session)):
                 exchanges += 1
                 actions = measurement.direct(item, answer.boot_id, answer.instance_id)
                 self._scheduler.perform(item.vehicle, actions)

@@ -2,41 +2,213 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import Counter, deque
+from functools import partial
 from typing import TYPE_CHECKING
 
+from runtime.faults import FaultLog
+from runtime.flood import FloodBrake
+from runtime.stamp_clock import SAMPLE_S, StampClock
+from runtime.watchdog import Loop
+from schemas.datagram import SIZE, parse_answer
+from topside_agent.measuring.scheduler import DeadlineQueue
+from topside_agent.udp.path import DirectPath
+from topside_agent.udp.sockets import Sockets
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runtime.clock import Clock
-    from runtime.watchdog import Loop
-    from topside_agent.udp.interface import PathCounts, PathTerms, Report
+    from runtime.stamp_clock import Look
+    from topside_agent.udp.interface import DirectExchange, PathCounts, PathState, PathTerms, Report
+    from topside_agent.udp.path import ToSend
+    from topside_agent.udp.sockets import FamilySocket
+
+_IDLE_S, _STOP_S, _PAUSE_S = 1.0, 1.0, 0.1
+_SAMPLE_NS = round(SAMPLE_S * 1e9)
 
 
 class UdpTransport:
     """Every method may be called from any thread and returns at once; `report` is called in the transport's."""
 
-    loop: Loop
-    """The loop that the watchdog watches."""
-
     def __init__(self, clock: Clock, report: Report) -> None:
-        raise NotImplementedError
+        """`clock` is the agent's: all stamps are its RAW, a simulated one's too."""
+        self.loop = Loop("the UDP transport")
+        """The loop that the watchdog watches."""
+        self.generation = 0
+        """Exchanges of another one are of before this computer slept."""
+        self._clock = StampClock(clock)
+        self._look = self._clock.look()
+        self._sockets = Sockets(self._clock)
+        self._report = report
+        self._paths: dict[str, DirectPath] = {}
+        self._sessions: dict[int, DirectPath] = {}
+        self._deadlines = DeadlineQueue()
+        self._commands: deque[Callable[[], list[DirectExchange | PathState]]] = deque()
+        self._events: list[DirectExchange | PathState] = []
+        self._refused: Counter[str] = Counter()
+        self._brake = FloodBrake()
+        self._faults = FaultLog()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="udp", daemon=True)
 
     def start(self) -> None:
         """Begin; returns at once."""
+        self._thread.start()
 
     def stop(self) -> None:
         """End the thread, within a second; what is unfinished is reported first."""
+        self._stopping.set()
+        self._sockets.wake()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_S)
+        else:
+            self._close()
 
     def measure(self, vehicle: str, terms: PathTerms) -> None:
         """Measure `vehicle` from now on; with new terms while it is measured already, go on with those.
 
         The address in use is kept if the new terms have it. What is under way of the old session is finished.
         """
+        self._command(partial(self._measure, vehicle, terms))
 
     def forget(self, vehicle: str) -> None:
         """Measure it no more; reports what is unfinished, and `PathState(…, alive=False, "stopped")`."""
+        self._command(partial(self._forget, vehicle))
 
-    def burst(self, vehicle: str, count: int) -> None:
-        """Make that many exchanges as soon as possible, if the path is alive."""
+    def burst(self, vehicle: str) -> None:
+        """Make sixteen exchanges as soon as possible, if the path is alive."""
+        self._command(partial(self._burst, vehicle))
+
+    def slept(self) -> None:
+        """This computer slept, as the agent noticed: exchanges of before have another `generation`."""
+        self.generation += 1
 
     def counts(self) -> dict[str, PathCounts]:
         """A snapshot, by vehicle."""
-        raise NotImplementedError
+        return {vehicle: path.counts for vehicle, path in list(self._paths.items())}
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Datagrams that belong to no vehicle's session, by reason."""
+        return dict(self._refused)
+
+    # Commands, in the transport's thread
+
+    def _command(self, command: Callable[[], list[DirectExchange | PathState]]) -> None:
+        self._commands.append(command)
+        self._sockets.wake()
+
+    def _measure(self, vehicle: str, terms: PathTerms) -> list[DirectExchange | PathState]:
+        now_ns = self._clock.raw_ns()
+        path, events = self._paths.get(vehicle), []
+        if path is None:
+            path = self._paths[vehicle] = DirectPath(vehicle, terms, now_ns)
+        else:
+            events = path.renew(terms, now_ns)
+        self._sessions = {session: each for each in self._paths.values() for session in each.sessions}
+        self._deadlines.set(vehicle, now_ns)
+        return events
+
+    def _forget(self, vehicle: str) -> list[DirectExchange | PathState]:
+        path = self._paths.pop(vehicle, None)
+        if path is None:
+            return []
+        self._deadlines.forget(vehicle)
+        for session in path.sessions:
+            self._sessions.pop(session, None)
+        return path.end()
+
+    def _burst(self, vehicle: str) -> list[DirectExchange | PathState]:
+        if path := self._paths.get(vehicle):
+            path.burst(self._clock.raw_ns())
+            self._deadlines.set(vehicle, path.due_ns)
+        return []
+
+    # The transport's thread
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.loop.iterations += 1
+            try:
+                self._turn()
+            except Exception as error:  # noqa: BLE001 - one datagram must not end the transport
+                self._faults.note(error, "the UDP transport: an internal fault", self._clock.raw_ns())
+                time.sleep(_PAUSE_S)
+        for vehicle in list(self._paths):
+            self._events += self._forget(vehicle)
+        self._hand_out()
+        self._close()
+
+    def _close(self) -> None:
+        self._sockets.close()
+        self._clock.close()
+
+    def _turn(self) -> None:
+        """Wait, take what arrived, serve what is due, report what came of it."""
+        for used in self._sockets.wait(self._wait_s()):
+            self._receive(used)
+        while self._commands:
+            self._events += self._commands.popleft()()
+        now_ns = self._clock.raw_ns()
+        if self._paths and now_ns - self._look.raw_ns >= _SAMPLE_NS:
+            self._take_look(now_ns)
+        while vehicle := self._deadlines.pop(now_ns):
+            self._serve(self._paths[vehicle], now_ns)
+        self._hand_out()
+
+    def _wait_s(self) -> float:
+        if not self._paths:
+            return _IDLE_S
+        due_ns = min(self._deadlines.due_ns, self._look.raw_ns + _SAMPLE_NS)
+        return min(max(0.0, (due_ns - self._clock.raw_ns()) / 1e9), _IDLE_S)
+
+    def _receive(self, used: FamilySocket) -> None:
+        received = used.stamped.receive(SIZE + 1)
+        now_ns = self._clock.raw_ns()
+        if received is None:
+            used.stamped.collect(-1)
+            return
+        data, stamp_ns, _ = received
+        answer = parse_answer(data)
+        path = None if answer is None else self._sessions.get(answer.session)
+        if answer is None or path is None or not path.expects(answer):
+            if path is None:
+                self._refused["length" if len(data) != SIZE else "kind" if answer is None else "session"] += 1
+            if pause_s := self._brake.refused(now_ns):
+                time.sleep(pause_s)
+            return
+        look = self._take_look(now_ns)
+        kernel = self._clock.raw_of(stamp_ns) if stamp_ns else None
+        self._events += path.answered(data, answer, kernel, look)
+        self._deadlines.set(path.vehicle, path.due_ns)
+
+    def _serve(self, path: DirectPath, now_ns: int) -> None:
+        to_send, events = path.serve(now_ns)
+        self._events += events
+        for each in to_send:
+            self._send(path, each)
+        self._deadlines.set(path.vehicle, path.due_ns)
+
+    def _send(self, path: DirectPath, to_send: ToSend) -> None:
+        now = self._look._replace(raw_ns=self._clock.raw_ns())
+        sent = self._sockets.send(to_send.data, to_send.address)
+        if sent is None:
+            path.was_not_sent(to_send)
+        else:
+            used, number = sent
+            path.was_sent(to_send, number, used, now, self.generation)
+
+    def _take_look(self, now_ns: int) -> Look:
+        before, self._look = self._look, self._clock.look()._replace(raw_ns=now_ns)
+        if before.slept_ns != self._look.slept_ns:
+            for path in self._paths.values():
+                path.slept()
+        return self._look
+
+    def _hand_out(self) -> None:
+        if self._events:
+            events, self._events = self._events, []
+            self._report(events)

@@ -1,0 +1,93 @@
+"""All straight lines that pass through a series of intervals: what is known of a value that changes evenly.
+
+A line is (level at the origin, slope); those that are feasible form a convex polygon, which each interval
+cuts along two edges. Levels in ns, slopes as fractions, both relative to integers that the caller keeps small.
+"""
+
+from __future__ import annotations
+
+_OFF_CENTRE = 1.5
+"""The line that is held is given up for the middle of all when it is so much less certain than that."""
+
+
+class FeasibleLines:
+    """The lines within all intervals so far, and the one of them that is held."""
+
+    __slots__ = ("_held", "_polygon")
+
+    def __init__(self, at: float, low: float, high: float, steepest: float) -> None:
+        """Through `low` to `high` at `at`, with slopes up to ±`steepest`."""
+        self._polygon = [
+            (low - at * slope, slope) if up else (high - at * slope, slope)
+            for up, slope in ((1, -steepest), (1, steepest), (0, steepest), (0, -steepest))
+        ]
+        self._held = ((low + high) / 2, 0.0)
+
+    @property
+    def held(self) -> tuple[float, float]:
+        """The held line: its level at the origin and its slope."""
+        return self._held
+
+    def hold(self, level: float, slope: float) -> None:
+        """Hold this line, which is within all intervals."""
+        self._held = level, slope
+
+    def range_at(self, at: float) -> tuple[float, float]:
+        """The least and the greatest value of all feasible lines at `at`."""
+        values = [level + slope * at for level, slope in self._polygon]
+        return min(values), max(values)
+
+    def held_at(self, at: float) -> tuple[float, float]:
+        """The held line's value at `at`, and how far any feasible one is from it there."""
+        held = self._held[0] + self._held[1] * at
+        low, high = self.range_at(at)
+        return held, max(high - held, held - low)
+
+    def cut(self, at: float, low: float, high: float) -> bool:
+        """Keep those within `low` to `high` at `at`; False, and nothing changed, if there are none."""
+        least, greatest = self.range_at(at)
+        if low <= least and greatest <= high:
+            return True
+        if greatest < low or high < least:
+            return False
+        polygon = self._polygon
+        if least < low:
+            polygon = _clipped(polygon, at, low, 1.0)
+        if greatest > high:
+            polygon = _clipped(polygon, at, high, -1.0)
+        if not polygon:
+            return False
+        self._polygon = polygon
+        self._choose(at, low, high)
+        return True
+
+    def _choose(self, at: float, low: float, high: float) -> None:
+        """Keep the held line if it is still feasible, and not much worse than the middle one."""
+        held, off = self.held_at(at)
+        least, greatest = self.range_at(at)
+        if not low <= held <= high or off > _OFF_CENTRE * (greatest - least) / 2:
+            count = len(self._polygon)
+            self._held = (
+                sum([level for level, _ in self._polygon]) / count,
+                sum([slope for _, slope in self._polygon]) / count,
+            )
+
+
+def _clipped(
+    polygon: list[tuple[float, float]], at: float, limit: float, sign: float
+) -> list[tuple[float, float]]:
+    """The part of the polygon whose lines are above (`sign` 1) or below (−1) `limit` at `at`."""
+    kept = []
+    before = polygon[-1]
+    over_before = (before[0] + before[1] * at - limit) * sign
+    for point in polygon:
+        over = (point[0] + point[1] * at - limit) * sign
+        if (over > 0) != (over_before > 0):
+            share = over_before / (over_before - over)
+            kept.append(
+                (before[0] + (point[0] - before[0]) * share, before[1] + (point[1] - before[1]) * share)
+            )
+        if over > 0:
+            kept.append(point)
+        before, over_before = point, over
+    return kept

@@ -1,0 +1,128 @@
+"""Realtime − RAW as a straight line, held while every reading and the kernel's state allow it: pure.
+
+The kernel stamps datagrams with realtime. What is wanted is RAW, so realtime − RAW is needed at the stamp,
+where nobody read it. The assumption: between two samples at most `STARVED_NS` apart with the same state
+(`realtime_rate`) and no notice that the clock was set, realtime ran at one rate against RAW. It is broken by a
+program that sets another rate and takes it back between two samples, and, by a step smaller than a reading's
+width, within the microseconds until the kernel's notice. So a stamp between two such samples lies on a line
+that passes through all readings since the last change, and what these leave open is its error. A change of
+state, a notice, a gap, or a reading off all lines ends the line: no stamp of before the sample is converted
+any more, and the next line begins after that sample.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from runtime.clock import FASTEST_SLEW_PPM
+from runtime.clock_samples import STARVED_NS
+from runtime.feasible_lines import FeasibleLines
+
+if TYPE_CHECKING:
+    from runtime.realtime_rate import RateState
+
+_STEEPEST = FASTEST_SLEW_PPM * 1e-6
+_GENERATION_NS = 20_000_000_000
+"""Readings count for one to two times as long, so that no line rests on ancient ones."""
+_FARTHEST_NS = 10**15
+
+
+class RawStamp(NamedTuple):
+    """An instant of RAW, ns, and what it may be wrong by, either way."""
+
+    raw_ns: int
+    half_ns: int
+
+
+class _Generation(NamedTuple):
+    """Lines through the readings since `begun_ns`, relative to the first of them."""
+
+    begun_ns: int
+    level_ns: int
+    lines: FeasibleLines
+
+    @classmethod
+    def of(cls, raw_ns: int, difference_ns: int, half_ns: int) -> _Generation:
+        return cls(raw_ns, difference_ns, FeasibleLines(0.0, -half_ns, half_ns, _STEEPEST))
+
+    def cut(self, raw_ns: int, difference_ns: int, half_ns: int) -> bool:
+        level = difference_ns - self.level_ns
+        return self.lines.cut(float(raw_ns - self.begun_ns), level - half_ns, level + half_ns)
+
+
+class RealtimeLine:
+    """Takes samples of one clock; converts stamps of realtime that lie between them."""
+
+    def __init__(self) -> None:
+        self._state: RateState | None = None
+        self._last_ns = self._uneven_ns = 0
+        self.begun_ns = 0
+        """RAW of the line's first reading."""
+        self._used: _Generation | None = None
+        self._next: _Generation | None = None
+        """Of later readings alone; takes over when it is a generation old."""
+
+    def take(
+        self, raw_ns: int, difference_ns: int, half_ns: int, state: RateState | None, *, was_set: bool
+    ) -> bool:
+        """Take a reading of realtime − RAW at `raw_ns`, right within ± `half_ns`; whether the line goes on.
+
+        `state` and `was_set` were asked for after the reading; without a state there is no line.
+        """
+        apart_ns, self._last_ns = raw_ns - self._last_ns, raw_ns
+        if state is None or state != self._state or was_set or not 0 <= apart_ns <= STARVED_NS:
+            self._end(state)
+            return False
+        half_ns += self._uneven_ns
+        if self._used is None or self._next is None:
+            self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns)
+            self.begun_ns = raw_ns
+            return False
+        if not self._used.cut(raw_ns, difference_ns, half_ns):
+            self._end(state)
+            return False
+        if raw_ns - self._next.begun_ns > _GENERATION_NS:
+            self._hand_over(_Generation.of(raw_ns, difference_ns, half_ns))
+        elif self._next is not self._used:
+            self._next.cut(raw_ns, difference_ns, half_ns)
+        return True
+
+    def difference_at(self, raw_ns: int) -> tuple[int, int] | None:
+        """Realtime − RAW at `raw_ns`, and what it may be wrong by, ns; None while there is no line."""
+        if self._used is None:
+            return None
+        begun_ns, level_ns, lines = self._used
+        value, half = lines.held_at(float(raw_ns - begun_ns))
+        return level_ns + round(value), math.ceil(half) + self._uneven_ns
+
+    def raw_of(self, realtime_ns: int) -> RawStamp | None:
+        """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one."""
+        if self._used is None:
+            return None
+        begun_ns, level_ns, lines = self._used
+        since_ns = realtime_ns - level_ns - begun_ns
+        if abs(since_ns) > _FARTHEST_NS:
+            return None
+        level, slope = lines.held
+        at = (since_ns - level) / (1 + slope)
+        raw_ns = begun_ns + round(at)
+        half_ns = math.ceil(lines.held_at(at)[1] * (1 + _STEEPEST)) + self._uneven_ns
+        if not self.begun_ns <= raw_ns <= self._last_ns + half_ns:
+            return None
+        return RawStamp(raw_ns, half_ns)
+
+    def _end(self, state: RateState | None) -> None:
+        """Without a line: the reading may be of before the change that it shows, the next one is not."""
+        self._state = state
+        self._uneven_ns = 0 if state is None else state.uneven_ns
+        self._used = self._next = None
+
+    def _hand_over(self, following: _Generation) -> None:
+        used, taking_over = self._used, self._next
+        assert used is not None
+        assert taking_over is not None
+        level, slope = used.lines.held
+        moved = (taking_over.begun_ns - used.begun_ns) * slope
+        taking_over.lines.hold(level + moved + used.level_ns - taking_over.level_ns, slope)
+        self._used, self._next = taking_over, following

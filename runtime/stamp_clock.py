@@ -1,0 +1,105 @@
+"""Reads an agent's clock beside its datagrams, and relates the kernel's stamps of them to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from runtime.clock import (
+    Reading,
+    SimulatedClock,
+    asleep_s,
+    machine_clock,
+    raw_resolution_ns,
+    raw_when,
+    read,
+    was_set,
+)
+from runtime.clock_samples import half_width_ns, read_middle
+from runtime.realtime_line import RawStamp, RealtimeLine
+from runtime.realtime_rate import rate_source
+from runtime.sleep import SleepCounter
+
+if TYPE_CHECKING:
+    from runtime.clock import Clock
+    from runtime.realtime_rate import RateSource
+
+SAMPLE_S = 0.3
+"""Between two looks at the most, so that the kernel's stamps between them can be used."""
+
+
+_NARROW_NS = 200
+"""The first of two readings in a row finds the processor's caches cold, and is three times as wide."""
+
+
+class Look(NamedTuple):
+    """The agent's clock, as its program reads it."""
+
+    raw_ns: int
+    """The agent's RAW, read first of all."""
+    realtime_minus_raw_ns: int
+    """The agent's."""
+    half_ns: int
+    """What the difference may be wrong by, and any of its stamps by the clock's resolution."""
+    slept_ns: int
+    """How long the machine has slept since the agent started."""
+    sets: int
+    """How often realtime was set since, as far as it was noticed."""
+
+
+class StampClock:
+    """Of one thread. Between two looks at most `SAMPLE_S` apart the kernel's stamps can be used."""
+
+    def __init__(self, clock: Clock, rate: RateSource | None = None) -> None:
+        """`rate` is of the machine on which `clock` runs; by default this one."""
+        self.raw_ns = clock.raw_ns
+        self._clock, self._machine = clock, machine_clock(clock)
+        self._rate = rate_source() if rate is None else rate
+        self._line = RealtimeLine()
+        self._sleep = SleepCounter(clock)
+        self._slept_ns = self._sets = 0
+        self._last: Reading | None = None
+        self._resolution_ns = self._machine.resolution_ns
+        self._raw_resolution_ns = raw_resolution_ns(clock)
+        self._simulated = isinstance(clock, SimulatedClock)
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether a simulated machine sleeps: its agent must be silent."""
+        return self._simulated and asleep_s(self._clock) > 0
+
+    def look(self) -> Look:
+        """Read the clock, once more where something changed it, and then what may have changed it."""
+        first_ns = self.raw_ns()
+        difference_ns, half_ns = self._sample()
+        if self._simulated:
+            reading = read(self._clock)
+            difference_ns, half_ns = reading.realtime_minus_raw_ns, reading.width_ns // 2 + 1
+        self._slept_ns += self._sleep.slept_ns()
+        now = Reading(first_ns, difference_ns, 2 * half_ns)
+        self._sets += self._last is not None and was_set(self._last, now)
+        self._last = now
+        return Look(first_ns, difference_ns, half_ns + self._raw_resolution_ns, self._slept_ns, self._sets)
+
+    def raw_of(self, realtime_ns: int) -> RawStamp | None:
+        """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW."""
+        stamp = self._line.raw_of(realtime_ns)
+        if stamp is None or not self._simulated:
+            return stamp
+        return RawStamp(raw_when(self._clock, stamp.raw_ns), 2 * stamp.half_ns + 2)
+
+    def close(self) -> None:
+        """Release what it holds."""
+        self._rate.close()
+
+    def _sample(self) -> tuple[int, int]:
+        """The machine's realtime − RAW, and what it may be wrong by."""
+        raw_ns = difference_ns = half_ns = 0
+        for _ in range(3):
+            reading = read_middle(self._machine, narrow_ns=_NARROW_NS)
+            raw_ns, difference_ns = reading.raw_ns, reading.realtime_minus_raw_ns
+            half_ns = half_width_ns(reading.width_ns, self._resolution_ns)
+            state, noticed = self._rate.state(), self._rate.was_set()
+            self._sets += noticed
+            if self._line.take(raw_ns, difference_ns, half_ns, state, was_set=noticed) or state is None:
+                break
+        return self._line.difference_at(raw_ns) or (difference_ns, half_ns)

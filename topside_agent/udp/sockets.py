@@ -1,0 +1,134 @@
+"""Topside's UDP sockets, one for each address family, opened when first needed."""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+from typing import TYPE_CHECKING
+
+from runtime.logs import PeerLog
+from runtime.stamped_socket import StampedSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.realtime_line import RawStamp
+    from runtime.stamp_clock import StampClock
+    from runtime.stamped_socket import SocketAddress
+    from topside_agent.udp.interface import Address
+
+_log = logging.getLogger(__name__)
+
+_MOST_KNOWN = 4096
+_READABLE = getattr(select, "POLLIN", 1)
+
+
+class FamilySocket:
+    """A socket, and when its datagrams left on topside's RAW."""
+
+    def __init__(self, family: int, clock: StampClock) -> None:
+        self.stamped = StampedSocket(family)
+        self._clock = clock
+
+    def send(self, data: bytes, to: SocketAddress) -> int | None:
+        """Send, and take the stamp from the error queue, which else ends every wait at once."""
+        number = self.stamped.send(data, to)
+        if number is not None:
+            self.stamped.collect(number)
+        return number
+
+    def departed(self, number: int) -> RawStamp | None:
+        """RAW when datagram `number` left; asked once."""
+        stamp_ns = self.stamped.left(number)
+        return self._clock.raw_of(stamp_ns) if stamp_ns else None
+
+
+class Sockets:
+    """Sends to addresses, and waits for datagrams; `wake` may be called from any thread."""
+
+    def __init__(self, clock: StampClock) -> None:
+        self._clock = clock
+        self._families: dict[int, FamilySocket] = {}
+        self._known: dict[Address, tuple[int, SocketAddress]] = {}
+        self._faults = PeerLog(_log)
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._wait = _waiter()
+        self._sources: dict[int, FamilySocket | None] = {self._wake_read.fileno(): None}
+
+    def send(self, data: bytes, address: Address) -> tuple[FamilySocket, int] | None:
+        """The socket that sent it and the datagram's number there; None: it could not be sent."""
+        try:
+            family, to = self._known.get(address) or self._resolve(address)
+            used = self._families.get(family) or self._open(family)
+        except OSError as error:
+            self._faults.warning(
+                address, f"{address}: no datagram can be sent there: {error}", self._clock.raw_ns()
+            )
+            return None
+        number = used.send(data, to)
+        if number is None:
+            self._known.pop(address, None)  # its interface may have another number now
+            return None
+        return used, number
+
+    def wait(self, seconds: float) -> list[FamilySocket]:
+        """Those sockets that have something, after `seconds` at the most."""
+        readable = []
+        for source in self._wait(list(self._sources), seconds):
+            used = self._sources[source]
+            if used is not None:
+                readable.append(used)
+            else:
+                self._wake_read.recv(4096)
+        return readable
+
+    def wake(self) -> None:
+        """End the wait."""
+        try:
+            self._wake_write.send(b"x")
+        except OSError:
+            pass  # it is full, or closed: either way the wait ends
+
+    def close(self) -> None:
+        """Close all."""
+        for used in self._families.values():
+            used.stamped.close()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    def _resolve(self, address: Address) -> tuple[int, SocketAddress]:
+        """Numeric only: no name server is asked, which might take seconds."""
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM, flags=flags)
+        family, _, _, _, to = found[0]
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[address] = int(family), to  # type: ignore[assignment]
+        return self._known[address]
+
+    def _open(self, family: int) -> FamilySocket:
+        used = self._families[family] = FamilySocket(family, self._clock)
+        if used.stamped.refused:
+            _log.info("datagrams are stamped in user space: %s", used.stamped.refused)
+        self._sources[used.stamped.socket.fileno()] = used
+        return used
+
+
+def _waiter() -> Callable[[list[int], float], list[int]]:
+    """poll(2) where the system has it; select(2) takes no descriptor above 1023."""
+    if not hasattr(select, "poll"):
+        return lambda sources, seconds: select.select(sources, [], [], seconds)[0]
+    polled = select.poll()
+    registered: set[int] = set()
+
+    def wait(sources: list[int], seconds: float) -> list[int]:
+        for source in sources:
+            if source not in registered:
+                polled.register(source, _READABLE)
+                registered.add(source)
+        return [source for source, _ in polled.poll(seconds * 1000)]
+
+    return wait

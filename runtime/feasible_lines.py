@@ -13,64 +13,66 @@ _OFF_CENTRE = 1.5
 class FeasibleLines:
     """The lines within all intervals so far, and the one of them that is held."""
 
-    __slots__ = ("_held", "_polygon")
+    __slots__ = ("_polygon", "level", "slope", "spread")
 
     def __init__(self, at: float, low: float, high: float, steepest: float) -> None:
         """Through `low` to `high` at `at`, with slopes up to ±`steepest`."""
         self._polygon = [
-            (low - at * slope, slope) if up else (high - at * slope, slope)
-            for up, slope in ((1, -steepest), (1, steepest), (0, steepest), (0, -steepest))
+            (low + at * steepest, -steepest),
+            (low - at * steepest, steepest),
+            (high - at * steepest, steepest),
+            (high + at * steepest, -steepest),
         ]
-        self._held = ((low + high) / 2, 0.0)
-
-    @property
-    def held(self) -> tuple[float, float]:
-        """The held line: its level at the origin and its slope."""
-        return self._held
+        self.hold((low + high) / 2, 0.0)
 
     def hold(self, level: float, slope: float) -> None:
         """Hold this line, which is within all intervals."""
-        self._held = level, slope
+        self.level, self.slope = level, slope
+        self.spread = max([abs(each - slope) for _, each in self._polygon])
+        """How far any feasible line's slope is from the held one's."""
 
     def range_at(self, at: float) -> tuple[float, float]:
         """The least and the greatest value of all feasible lines at `at`."""
         values = [level + slope * at for level, slope in self._polygon]
         return min(values), max(values)
 
-    def held_at(self, at: float) -> tuple[float, float]:
-        """The held line's value at `at`, and how far any feasible one is from it there."""
-        held = self._held[0] + self._held[1] * at
+    def off_at(self, at: float) -> float:
+        """How far any feasible line is from the held one at `at`."""
         low, high = self.range_at(at)
-        return held, max(high - held, held - low)
+        held = self.level + self.slope * at
+        return max(high - held, held - low)
 
-    def cut(self, at: float, low: float, high: float) -> bool:
-        """Keep those within `low` to `high` at `at`; False, and nothing changed, if there are none."""
+    def cut(self, at: float, low: float, high: float) -> tuple[float, float] | None:
+        """Keep those within `low` to `high` at `at`; their range there; None, and nothing changed: none is."""
         least, greatest = self.range_at(at)
         if low <= least and greatest <= high:
-            return True
+            return least, greatest
         if greatest < low or high < least:
-            return False
+            return None
         polygon = self._polygon
         if least < low:
             polygon = _clipped(polygon, at, low, 1.0)
         if greatest > high:
             polygon = _clipped(polygon, at, high, -1.0)
         if not polygon:
-            return False
+            return None
         self._polygon = polygon
-        self._choose(at, low, high)
-        return True
+        least, greatest = max(least, low), min(greatest, high)
+        self._choose(at, least, greatest)
+        return least, greatest
 
-    def _choose(self, at: float, low: float, high: float) -> None:
-        """Keep the held line if it is still feasible, and not much worse than the middle one."""
-        held, off = self.held_at(at)
-        least, greatest = self.range_at(at)
-        if not low <= held <= high or off > _OFF_CENTRE * (greatest - least) / 2:
-            count = len(self._polygon)
-            self._held = (
-                sum([level for level, _ in self._polygon]) / count,
-                sum([slope for _, slope in self._polygon]) / count,
-            )
+    def _choose(self, at: float, least: float, greatest: float) -> None:
+        """Hold the same line if it is still feasible and not much worse than the middle one."""
+        held = self.level + self.slope * at
+        off = max(greatest - held, held - least)
+        if least <= held <= greatest and off <= _OFF_CENTRE * (greatest - least) / 2:
+            self.hold(self.level, self.slope)
+            return
+        count = len(self._polygon)
+        self.hold(
+            sum([level for level, _ in self._polygon]) / count,
+            sum([slope for _, slope in self._polygon]) / count,
+        )
 
 
 def _clipped(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _STEEPEST = FASTEST_SLEW_PPM * 1e-6
 _GENERATION_NS = 20_000_000_000
 """Readings count for one to two times as long, so that no line rests on ancient ones."""
+_APART_NS = 50_000_000
+"""The next generation takes readings this far apart."""
 _FARTHEST_NS = 10**15
 
 
@@ -46,7 +48,7 @@ class _Generation(NamedTuple):
     def of(cls, raw_ns: int, difference_ns: int, half_ns: int) -> _Generation:
         return cls(raw_ns, difference_ns, FeasibleLines(0.0, -half_ns, half_ns, _STEEPEST))
 
-    def cut(self, raw_ns: int, difference_ns: int, half_ns: int) -> bool:
+    def cut(self, raw_ns: int, difference_ns: int, half_ns: int) -> tuple[float, float] | None:
         level = difference_ns - self.level_ns
         return self.lines.cut(float(raw_ns - self.begun_ns), level - half_ns, level + half_ns)
 
@@ -59,9 +61,12 @@ class RealtimeLine:
         self._last_ns = self._uneven_ns = 0
         self.begun_ns = 0
         """RAW of the line's first reading."""
+        self._range = 0.0, 0.0
+        """Of the feasible lines' levels at the last sample."""
         self._used: _Generation | None = None
         self._next: _Generation | None = None
         """Of later readings alone; takes over when it is a generation old."""
+        self._next_taken_ns = 0
 
     def take(
         self, raw_ns: int, difference_ns: int, half_ns: int, state: RateState | None, *, was_set: bool
@@ -77,24 +82,28 @@ class RealtimeLine:
         half_ns += self._uneven_ns
         if self._used is None or self._next is None:
             self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns)
+            self._range = -float(half_ns), float(half_ns)
             self.begun_ns = raw_ns
             return False
-        if not self._used.cut(raw_ns, difference_ns, half_ns):
+        found = self._used.cut(raw_ns, difference_ns, half_ns)
+        if found is None:
             self._end(state)
             return False
+        self._range = found
         if raw_ns - self._next.begun_ns > _GENERATION_NS:
             self._hand_over(_Generation.of(raw_ns, difference_ns, half_ns))
-        elif self._next is not self._used:
+        elif raw_ns - self._next_taken_ns > _APART_NS:
+            self._next_taken_ns = raw_ns
             self._next.cut(raw_ns, difference_ns, half_ns)
         return True
 
-    def difference_at(self, raw_ns: int) -> tuple[int, int] | None:
-        """Realtime − RAW at `raw_ns`, and what it may be wrong by, ns; None while there is no line."""
+    def difference(self) -> tuple[int, int] | None:
+        """Realtime − RAW at the last sample, and what it may be wrong by, ns; None while there is no line."""
         if self._used is None:
             return None
         begun_ns, level_ns, lines = self._used
-        value, half = lines.held_at(float(raw_ns - begun_ns))
-        return level_ns + round(value), math.ceil(half) + self._uneven_ns
+        value = lines.level + lines.slope * (self._last_ns - begun_ns)
+        return level_ns + round(value), math.ceil(self._off(value)) + self._uneven_ns
 
     def raw_of(self, realtime_ns: int) -> RawStamp | None:
         """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one."""
@@ -104,13 +113,21 @@ class RealtimeLine:
         since_ns = realtime_ns - level_ns - begun_ns
         if abs(since_ns) > _FARTHEST_NS:
             return None
-        level, slope = lines.held
-        at = (since_ns - level) / (1 + slope)
+        at = (since_ns - lines.level) / (1 + lines.slope)
         raw_ns = begun_ns + round(at)
-        half_ns = math.ceil(lines.held_at(at)[1] * (1 + _STEEPEST)) + self._uneven_ns
-        if not self.begun_ns <= raw_ns <= self._last_ns + half_ns:
+        age_ns = self._last_ns - raw_ns
+        if 0 <= age_ns < _APART_NS:
+            off = self._off(lines.level + lines.slope * (self._last_ns - begun_ns)) + lines.spread * age_ns
+        else:
+            off = lines.off_at(at)
+        half_ns = math.ceil(off * (1 + _STEEPEST)) + self._uneven_ns
+        if raw_ns < self.begun_ns or age_ns < -half_ns:
             return None
         return RawStamp(raw_ns, half_ns)
+
+    def _off(self, value: float) -> float:
+        """How far a feasible line may be from `value` at the last sample."""
+        return max(self._range[1] - value, value - self._range[0])
 
     def _end(self, state: RateState | None) -> None:
         """Without a line: the reading may be of before the change that it shows, the next one is not."""
@@ -119,10 +136,12 @@ class RealtimeLine:
         self._used = self._next = None
 
     def _hand_over(self, following: _Generation) -> None:
+        """Hold the same line among those of later readings alone, which is one of them."""
         used, taking_over = self._used, self._next
         assert used is not None
         assert taking_over is not None
-        level, slope = used.lines.held
+        level, slope = used.lines.level, used.lines.slope
         moved = (taking_over.begun_ns - used.begun_ns) * slope
         taking_over.lines.hold(level + moved + used.level_ns - taking_over.level_ns, slope)
         self._used, self._next = taking_over, following
+        self._range = taking_over.lines.range_at(float(self._last_ns - taking_over.begun_ns))

@@ -13,6 +13,9 @@ from runtime.kernel_clock import NOMINAL_TICK_US, ClockSetTimer, c_library
 
 _ADJ_OFFSET_SS_READ = 0xA001
 """Reads what adjtime(3) has still to slew, in place of the loop's offset; changes nothing."""
+_STA_PLL = 1
+_EVERY = 3
+"""An offset is pending only while the loop runs, or ran: it is looked for at every third call."""
 _UNEVEN_NS = 20
 _SIZE = 512
 _LAYOUTS = (Struct("@I4li6l"), Struct("@I4qi6q"))
@@ -37,9 +40,7 @@ class RateState(NamedTuple):
         The kernel reaches a rate by two multipliers in turns; some 2 ** -23 apart on x86. They change at a
         tick, of which an idle machine makes few: assumed are 0.16 s between two at the most.
         """
-        return (
-            0 if self.frequency == 0 and self.tick == NOMINAL_TICK_US and not self.adjusting else _UNEVEN_NS
-        )
+        return 0 if self.frequency == 0 and self.tick == NOMINAL_TICK_US and not self.adjusting else _UNEVEN_NS
 
 
 class RateSource(Protocol):
@@ -73,7 +74,7 @@ class KernelRate:
     """Linux: tick, frequency, offset, constant and status of adjtimex(2), and what adjtime(3) has yet to slew.
 
     These determine the rate; each is changed by a system call only, or by the kernel at a full second while
-    an offset or an adjtime is pending, which changes its value. Two calls, about 1.5 µs each.
+    an offset or an adjtime is pending, which changes its value. A call takes about 1.5 µs.
     """
 
     def __init__(self) -> None:
@@ -92,6 +93,7 @@ class KernelRate:
         else:
             raise OSError("adjtimex answers in a layout that is not known")
         self._ask(_ADJ_OFFSET_SS_READ)
+        self._offset, self._unasked = 0, _EVERY
         self._timer = ClockSetTimer()
         self._poll = select.poll()
         self._poll.register(self._timer.fileno(), select.POLLIN)
@@ -99,8 +101,11 @@ class KernelRate:
     def state(self) -> RateState | None:
         """As the kernel has it now."""
         try:
-            _, offset, frequency, _, _, status, constant, _, _, _, _, tick = self._ask(0)
-            return RateState(offset, frequency, status, constant, tick, self._ask(_ADJ_OFFSET_SS_READ)[1])
+            _, adjusting, frequency, _, _, status, constant, _, _, _, _, tick = self._ask(_ADJ_OFFSET_SS_READ)
+            if self._offset or status & _STA_PLL or self._unasked >= _EVERY:
+                self._offset, self._unasked = self._ask(0)[1], 0
+            self._unasked += 1
+            return RateState(self._offset, frequency, status, constant, tick, adjusting)
         except OSError:
             return None
 

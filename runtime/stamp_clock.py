@@ -49,18 +49,22 @@ class Look(NamedTuple):
 class StampClock:
     """Of one thread. Between two looks at most `SAMPLE_S` apart the kernel's stamps can be used."""
 
-    def __init__(self, clock: Clock, rate: RateSource | None = None) -> None:
-        """`rate` is of the machine on which `clock` runs; by default this one."""
+    def __init__(
+        self, clock: Clock, rate: RateSource | None = None, sleep: SleepCounter | None = None
+    ) -> None:
+        """`rate` and `sleep` are of the machine on which `clock` runs; by default this one."""
         self.raw_ns = clock.raw_ns
         self._clock, self._machine = clock, machine_clock(clock)
         self._rate = rate_source() if rate is None else rate
         self._line = RealtimeLine()
-        self._sleep = SleepCounter(clock)
+        self._sleep = SleepCounter(clock) if sleep is None else sleep
         self._slept_ns = self._sets = 0
         self._last: Reading | None = None
         self._resolution_ns = self._machine.resolution_ns
         self._raw_resolution_ns = raw_resolution_ns(clock)
         self._simulated = isinstance(clock, SimulatedClock)
+        self._compares = self._simulated or self._rate.state() is None
+        """Whether no notice tells that the agent's clock was set."""
 
     @property
     def is_asleep(self) -> bool:
@@ -74,10 +78,11 @@ class StampClock:
         if self._simulated:
             reading = read(self._clock)
             difference_ns, half_ns = reading.realtime_minus_raw_ns, reading.width_ns // 2 + 1
+        if self._compares:
+            now = Reading(first_ns, difference_ns, 2 * half_ns)
+            self._sets += self._last is not None and was_set(self._last, now)
+            self._last = now
         self._slept_ns += self._sleep.slept_ns()
-        now = Reading(first_ns, difference_ns, 2 * half_ns)
-        self._sets += self._last is not None and was_set(self._last, now)
-        self._last = now
         return Look(first_ns, difference_ns, half_ns + self._raw_resolution_ns, self._slept_ns, self._sets)
 
     def raw_of(self, realtime_ns: int) -> RawStamp | None:
@@ -102,4 +107,4 @@ class StampClock:
             self._sets += noticed
             if self._line.take(raw_ns, difference_ns, half_ns, state, was_set=noticed) or state is None:
                 break
-        return self._line.difference_at(raw_ns) or (difference_ns, half_ns)
+        return self._line.difference() or (difference_ns, half_ns)

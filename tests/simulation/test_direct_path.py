@@ -1,30 +1,89 @@
-"""Exchanges straight between topside and vehicle beside those over a far broker: no step, and never outside."""
-
-from itertools import pairwise
+"""Direct exchanges over a simulated network: no stamp is wrong beyond its resolution, whatever the clocks do."""
 
 import pytest
 
-from schemas.exchange import MQTT, UDP
-from tests.simulation.simulated import Simulation, jitter, wrong
-from tests.simulation.simulated_machines import Link
-from tests.simulation.simulated_udp import DirectLink
+from tests.effort import tries
+from tests.simulation.direct_world import MS, US, DirectWorld, Network, margins
 
-FAR = {"to_ns": jitter(40, 2), "from_ns": jitter(40, 1)}
-"""With topside beside the broker 80 ms for a ping and a pong each."""
+SEEDS = range(tries(2))
 
 
-def sea(seed=1, *, link=None, **direct):
-    return Simulation(
-        Link(**(FAR if link is None else link)),
-        seed=seed,
-        simulated={"offset_ns": -1_234_567_000, "drift_ppm": 18.0},
-        direct=DirectLink(out_ns=jitter(0.1, 0.01), back_ns=jitter(0.1, 0.01), **direct),
-    )
+def right(world):
+    """Whether every exchange holds the truth; how many have all four stamps from the kernels."""
+    wrong = [pair for pair in zip(margins(world), world.exchanges, strict=True) if min(pair[0]) < 0]
+    assert not wrong, (len(wrong), wrong[:3])
+    return [e for e, _ in world.exchanges if e.receive_stamp == e.transmit_stamp == "kernel"]
 
 
-def test_a_far_brokers_bound_becomes_that_of_the_direct_way():
-    published = sea().run(60)
-    assert wrong(published) == []
-    assert published[-1].result.path == "udp"
-    assert published[-1].result.method == UDP.name
-    assert max(entry.result.max_error_ms for entry in published if entry.at_s > 10) < 0.3
+@pytest.mark.parametrize("seed", SEEDS)
+def test_on_a_quiet_network_nearly_every_exchange_is_stamped_by_both_kernels_to_a_quarter_microsecond(seed):
+    world = DirectWorld(seed, pi={"drift_ppm": 30.0, "offset_ns": -(10**9)}).run(20)
+    full = right(world)
+    assert len(world.exchanges) > 180
+    assert len(full) > 0.97 * len(world.exchanges)
+    assert sorted(e.resolution_ns for e in full)[len(full) // 2] < 250
+    delays = [e.destination_raw_ns - e.origin_raw_ns for e in full]
+    assert min(delays) < 450 * US  # the processing on the vehicle is not in it twice
+
+
+@pytest.mark.parametrize("loss", [0.01, 0.1, 0.3])
+def test_losses_duplicates_and_reordering_leave_every_exchange_right_and_hold_nothing_up(loss):
+    delay = lambda chance: round(chance.choice([0.2, 0.3, 5, 60]) * MS * chance.uniform(1, 1.5))  # noqa: E731
+    world = DirectWorld(1, network=Network(out=delay, back=delay, loss=loss, duplicates=0.1)).run(40)
+    full = right(world)
+    assert len(world.exchanges) > 40 * 10 * (1 - loss) ** 2 * 0.4
+    assert len(full) > len(world.exchanges) * (1 - loss) ** 2 * 0.5
+    if loss <= 0.1:
+        assert [state.alive for _, state in world.states] == [True]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("side", ["pi", "topside"])
+@pytest.mark.parametrize("size_ns", [30, -400, 5 * US, -3 * MS, 10**10])
+def test_a_step_of_realtime_puts_no_stamp_wrong(side, size_ns, seed):
+    steps = tuple((3 + 0.0317 * index, size_ns) for index in range(100))
+    world = DirectWorld(seed, **{side: {"steps": steps, "notice_ns": 0}}, rate=50.0).run(6)
+    assert right(world)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("side", ["pi", "topside"])
+@pytest.mark.parametrize("kind", ["slews", "adjusts"])
+@pytest.mark.parametrize("ppm", [0.5, -500.0, 80_000.0])
+def test_a_slewed_realtime_puts_no_stamp_wrong(side, kind, ppm, seed):
+    slews = tuple((3 + 2.03 * index, 4.1 + 2.03 * index, ppm) for index in range(3))
+    world = DirectWorld(seed, **{side: {kind: slews}}, rate=30.0).run(9)
+    full = right(world)
+    assert len(full) > 0.5 * len(world.exchanges)
+
+
+@pytest.mark.parametrize("side", ["pi", "topside"])
+def test_a_machine_that_sleeps_puts_no_stamp_wrong(side):
+    sleeps = tuple((3 + 1.0137 * index, 3.3 + 1.0137 * index) for index in range(6))
+    world = DirectWorld(2, **{side: {"sleeps": sleeps}}, rate=50.0).run(10)
+    if side == "pi":
+        assert right(world)
+    for exchange, (t1, _, _, t4) in world.exchanges:
+        assert side == "pi" or not any(t1 < end * 10**9 < t4 for _, end in sleeps), exchange
+
+
+def test_without_the_kernels_stamps_the_programs_are_used():
+    world = DirectWorld(3, pi={"stamps": False}, topside={"reports_rate": False}).run(10)
+    assert right(world) == []
+    assert len(world.exchanges) > 80
+    assert {e.receive_stamp for e, _ in world.exchanges} == {"user"}
+
+
+def test_lost_transmit_stamps_make_single_exchanges_coarser():
+    world = DirectWorld(4, lost_stamps=0.3).run(20)
+    full = right(world)
+    assert 0.5 < len(full) / len(world.exchanges) < 0.85
+
+
+def test_a_path_that_dies_is_lost_within_two_seconds_and_back_within_two():
+    world = DirectWorld(5, network=Network(dead=((5.0, 12.0), (20.0, 20.3))), rate=4.0).run(30)
+    right(world)
+    (first, up), (lost_s, lost), (again_s, again) = world.states
+    assert up.alive and first < 1
+    assert not lost.alive and lost.reason == "silent" and 5.5 < lost_s < 7
+    assert again.alive and 12 <= again_s < 17.1

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from topside_agent.udp.interface import Address, DirectExchange, PathTerms
 
 _FIRST_PATIENCE_NS, _LEAST_PATIENCE_NS = 200_000_000, 50_000_000
-_PATIENCE = 3
-"""Times the delay that is usual."""
-_RETRY_NS = 200_000_000
+_PATIENCE = 1.5
+"""Times the largest delay of the last ones."""
+_RETRY_NS = 100_000_000
 """Between requests while none is answered."""
-_LOST_NS, _LOST_AFTER = 800_000_000, 3
+_LOST_NS, _LOST_AFTER = 800_000_000, 6
 """A path is lost this long after the first unanswered request, of at least so many."""
 _SEARCH_NS = (1_000_000_000, 1_000_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000)
 """Between searches while no address answers: quickly after a loss, then every five seconds."""
@@ -203,7 +203,7 @@ class DirectPath:
     @property
     def _patience_ns(self) -> int:
         """How long the next request waits for an answer."""
-        usual_ns = _PATIENCE * self._delay_ns if self._delay_ns else _FIRST_PATIENCE_NS
+        usual_ns = round(_PATIENCE * self._delay_ns) if self._delay_ns else _FIRST_PATIENCE_NS
         return min(max(usual_ns, _LEAST_PATIENCE_NS), self._timeout_ns)
 
     @property
@@ -223,7 +223,7 @@ class DirectPath:
         since_ns = self._silent_since_ns
         if since_ns is None or self._unanswered < _LOST_AFTER:
             return False
-        return now_ns - since_ns >= max(_LOST_NS, 2 * self._patience_ns)
+        return now_ns - since_ns >= max(_LOST_NS, 4 * self._patience_ns)
 
     def _begin_search(self, now_ns: int) -> None:
         """Ask every address: soon after a loss, and now and then whether another one is better."""

@@ -48,10 +48,8 @@ class OffsetEstimator:
         self.timebase: Timebase | None = None
         """The present one."""
         self.constraint: Constraint | None = None
-        """From the exchange that was added last, accepted or not."""
+        """From the exchange that was added last, accepted or not, unless it waits."""
         self._last: Seen | None = None
-        self._reading: Constraint | None = None
-        """The newest over the path in use."""
         self._boot_id: str | None = None
         self._topside_difference_before_ns = 0
         self._broken_off = False
@@ -65,12 +63,13 @@ class OffsetEstimator:
 
     def add(self, exchange: Exchange) -> Added:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
-        constraint = self.constraint = constraint_of(exchange)
+        constraint = constraint_of(exchange)
         slewed = self.settings.usual_rate + self.settings.slew_limit_ppm * 1e3
         reason = impossible(constraint, (self._steepest if constraint.raw else slewed) * 1e-9)
         if (exchange.seq, exchange.origin_ns) in self._known:
             reason = "duplicate"
         if reason is not None:
+            self.constraint = constraint
             return self._refuse(reason)
         self._known.add(exchange.seq, exchange.origin_ns)
         new = Seen(constraint, exchange.boot_id)
@@ -106,7 +105,14 @@ class OffsetEstimator:
         cut = None if broken is None else self._cut(broken, new, last)
         if constraint.standalone:
             return self._accept(new, self._begin(constraint, timebase.drift()), cut)
-        timebase, contradicted_s = self._paths.add(constraint, timebase, self.settings)
+        paths, settings = self._paths, self.settings
+        if constraint.path == paths.name:
+            contradicted_s = paths.add(constraint, timebase, settings)
+        elif cut is None and paths.waits(constraint, last.constraint, timebase, settings):
+            self.exchanges_total += 1
+            return Added(accepted=True, reason=None, cut=None, waits=True)
+        else:
+            timebase, contradicted_s = paths.switch(constraint, timebase, settings)
         if contradicted_s is None:
             return self._accept(new, timebase, cut)
         if cut is None:
@@ -118,6 +124,7 @@ class OffsetEstimator:
     def _add_late(self, new: Seen, last: Seen, timebase: Timebase) -> Added:
         """A late exchange tightens the bound, but is no evidence of steps or boots."""
         constraint = new.constraint
+        self.constraint = constraint
         late_s = (last.constraint.destination_ns - constraint.destination_ns) * 1e-9
         other_boot = new.boot_id is not None and new.boot_id != self._boot_id
         if late_s > self.settings.late_limit_s or constraint.origin_ns < timebase.anchor_ns or other_boot:
@@ -157,9 +164,7 @@ class OffsetEstimator:
                 self._recent = RecentConstraints(_RECENT)
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
-        if cut is not None or new.constraint.path == self._paths.name:
-            self._reading = new.constraint
-        self.timebase, self._last = timebase, new
+        self.timebase, self._last, self.constraint = timebase, new, new.constraint
         self._boot_id = new.boot_id or self._boot_id
         self._recent.add(new.constraint)
         pi, topside = readings_of(new.constraint)
@@ -203,7 +208,7 @@ class OffsetEstimator:
         timebase, last = self.timebase, self._last
         if timebase is None or last is None or self._broken_off:
             return None
-        newest = self._newest(last)
+        newest = last.constraint
         if at_raw_ns is None:
             return self._at_reading(timebase, newest)
         difference, at_ns = newest.topside_difference_ns, at_raw_ns
@@ -214,11 +219,6 @@ class OffsetEstimator:
             at_ns += given
         low, high = timebase.bound.at(timebase.seconds(at_ns))
         return self._estimate(timebase, newest, at_ns, (low, high), difference)
-
-    def _newest(self, last: Seen) -> Constraint:
-        """The exchange that says when the Pi's clocks were read: over the path in use, while they rest."""
-        rests = self._pi.rests and self._topside.rests
-        return self._reading if rests and self._reading is not None else last.constraint
 
     def estimate_at(self, constraint: Constraint) -> Estimate | None:
         """The offset at the destination of an exchange of the present timebase, its realtime − RAW used.

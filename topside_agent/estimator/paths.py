@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 _FEW = 3
 """Exchanges over another path, since the last one over the path in use, until that counts as lost."""
-_SILENT_S = 1.5
+_SILENT_NS = 1_500_000_000
 """And for so long it must have been silent."""
-_LEAST_S = 32.0
-"""Least delays are compared over this time."""
+_LEAST_S, _LEARN = 32.0, 1 / 16
+"""Over this time the least delay of the path in use is compared; another's is forgotten as fast as this."""
 _EVER_S = 720.0
 _NEARER = 0.7
 """A path is better if its least delay is below this share of the other's."""
+_MOST_WAITING = 256
 
 
 class _Path:
@@ -38,18 +39,29 @@ class _Path:
         self.averages = AverageErrors(settings) if points else None
         self.step_detector = StepDetector(settings.block_s)
         self.timebase: Timebase | None = None
+        self.heard, self.least_ns = 0, 0.0
+        """Exchanges since it was in use or a cut, and their recent least delay."""
+
+    def hear(self, delay_ns: int) -> None:
+        """Note an exchange while it is not in use."""
+        risen = self.least_ns + (delay_ns - self.least_ns) * _LEARN
+        self.least_ns = min(delay_ns, risen) if self.heard else delay_ns
+        self.heard += 1
 
 
 class Paths:
-    """The path in use and the others. A vehicle that is reached by one alone costs nothing more."""
+    """The path in use and the others. A vehicle that is reached by one alone costs nothing more.
+
+    What comes over another path waits for the next exchange over the path in use: the bound is known at the
+    newest exchange, and the result is to hold at the newest one that came the short way.
+    """
 
     def __init__(self, settings: EstimatorSettings, *, points: bool) -> None:
         self._points = points
         self._paths: dict[str, _Path] = {}
         self.name = ""
         """Of the path in use."""
-        self._since = 0
-        """Exchanges over others since its last."""
+        self._waiting: list[Constraint] = []
         self._in_use = _Path(settings, points=points)
         self._unused: _Path | None = self._in_use
 
@@ -61,9 +73,10 @@ class Paths:
     def begin(self, first: Constraint, settings: EstimatorSettings, drift: Drift | None = None) -> Timebase:
         """A new timebase, of `first` and its path; those before are over."""
         for path in self._paths.values():
-            path.timebase = None
+            path.timebase, path.heard = None, 0
+        self._waiting.clear()
         self._in_use = self._path(first.path, settings)
-        self.name, self._since = first.path, 0
+        self.name = first.path
         timebase = self._in_use.timebase = Timebase(
             first,
             settings,
@@ -74,34 +87,51 @@ class Paths:
         )
         return timebase
 
-    def add(
+    def waits(
+        self, constraint: Constraint, newest: Constraint, timebase: Timebase, settings: EstimatorSettings
+    ) -> bool:
+        """Whether an exchange came over another path and waits; `newest` is that over the path in use.
+
+        It does not wait if its path is used from now on: then `switch` is next.
+        """
+        path = self._path(constraint.path, settings)
+        path.hear(constraint.delay_ns)
+        silent_ns = constraint.destination_ns - newest.destination_ns
+        lost = len(self._waiting) >= _FEW - 1 and silent_ns > _SILENT_NS
+        nearer = path.heard >= _FEW and path.least_ns < _NEARER * timebase.blocks.within(_LEAST_S)[1]
+        if lost or nearer or len(self._waiting) >= _MOST_WAITING:
+            return False
+        self._waiting.append(constraint)
+        return True
+
+    def add(self, constraint: Constraint, timebase: Timebase, settings: EstimatorSettings) -> float | None:
+        """Add an exchange over the path in use, and what waited; when (s) it was contradicted, if it was."""
+        if self._waiting:
+            contradicted_s = self._add_waiting(constraint.destination_ns, timebase, settings)
+            if contradicted_s is not None:
+                return contradicted_s
+        return timebase.add(constraint)
+
+    def switch(
         self, constraint: Constraint, timebase: Timebase, settings: EstimatorSettings
     ) -> tuple[Timebase, float | None]:
-        """Add an exchange; the timebase in use from now on, and when (s) it was contradicted, if it was."""
-        if constraint.path == self.name:
-            self._since = 0
-            return timebase, timebase.add(constraint)
+        """Use the path of an exchange from now on: its timebase, and when (s) it was contradicted, if so."""
+        contradicted_s = self._add_waiting(constraint.destination_ns, timebase, settings)
         path = self._path(constraint.path, settings)
-        other = path.timebase
-        if other is None:
-            before_s = timebase.newest_s
-            other = path.timebase = Timebase(
-                constraint,
-                settings,
-                errors=path.errors,
-                averages=path.averages,
-                step_detector=None,
-                drift=timebase.drift(),
-                beside=timebase,
-            )
-            contradicted_s = None if other.bound.consistent(other.newest_s) else before_s
-        else:
-            contradicted_s = other.add(constraint)
-        self._since += 1
-        if contradicted_s is None and self._is_better(other, timebase):
-            self._use(constraint.path, other, timebase)
-            return other, None
-        return timebase, contradicted_s
+        known = path.timebase
+        at_s = timebase.newest_s
+        before, now = timebase.point(at_s), None if known is None else known.point(at_s)
+        other, added_s = self._added(constraint, path, timebase, settings)
+        contradicted_s = added_s if contradicted_s is None else contradicted_s
+        longer = path.least_ns > timebase.blocks.within(_EVER_S)[1]
+        other.carried = None
+        if longer and before is not None and now is not None:
+            other.carried = Carried(before, before.offset - now.offset, before.variance + now.variance)
+        timebase.step_detector, timebase.carried = None, None
+        self._in_use.heard = path.heard = 0
+        self._in_use, self.name = path, constraint.path
+        other.step_detector = path.step_detector
+        return other, contradicted_s
 
     def add_late(self, constraint: Constraint, timebase: Timebase) -> None:
         """Add one that was overtaken."""
@@ -110,27 +140,40 @@ class Paths:
         if path:
             path.add(constraint)
 
+    def _add_waiting(self, until_ns: int, timebase: Timebase, settings: EstimatorSettings) -> float | None:
+        """Add what arrived until then; a destination later than the newest would be one without a bound."""
+        contradicted_s = None
+        waiting, self._waiting = self._waiting, []
+        for constraint in waiting:
+            if constraint.destination_ns > until_ns:
+                self._waiting.append(constraint)
+                continue
+            path = self._path(constraint.path, settings)
+            _, added_s = self._added(constraint, path, timebase, settings)
+            contradicted_s = added_s if contradicted_s is None else contradicted_s
+        return contradicted_s
+
+    def _added(
+        self, constraint: Constraint, path: _Path, beside: Timebase, settings: EstimatorSettings
+    ) -> tuple[Timebase, float | None]:
+        """The path's timebase with that exchange, and when (s) it was contradicted, if it was."""
+        if path.timebase is not None:
+            return path.timebase, path.timebase.add(constraint)
+        before_s = beside.newest_s
+        path.timebase = Timebase(
+            constraint,
+            settings,
+            errors=path.errors,
+            averages=path.averages,
+            step_detector=None,
+            drift=beside.drift(),
+            beside=beside,
+        )
+        consistent = beside.bound.consistent(beside.newest_s)
+        return path.timebase, None if consistent else before_s
+
     def _path(self, name: str, settings: EstimatorSettings) -> _Path:
         if name not in self._paths:
             self._paths[name] = self._unused or _Path(settings, points=self._points)
             self._unused = None
         return self._paths[name]
-
-    def _is_better(self, other: Timebase, timebase: Timebase) -> bool:
-        """Whether the path in use was lost, or the other one is much shorter."""
-        if self._since >= _FEW and other.newest_s - timebase.heard_s > _SILENT_S:
-            return True
-        count, least = other.blocks.within(_LEAST_S)
-        return count >= _FEW and least < _NEARER * timebase.blocks.within(_LEAST_S)[1]
-
-    def _use(self, name: str, other: Timebase, timebase: Timebase) -> None:
-        at_s = other.newest_s
-        before, now = timebase.point(at_s), other.point(at_s)
-        longer = other.blocks.within(_LEAST_S)[1] > timebase.blocks.within(_EVER_S)[1]
-        other.carried = None
-        if longer and before is not None and now is not None:
-            other.carried = Carried(before, before.offset - now.offset, before.variance + now.variance)
-        timebase.step_detector, timebase.carried = None, None
-        self._in_use = self._paths[name]
-        other.step_detector = self._in_use.step_detector
-        self.name, self._since = name, 0

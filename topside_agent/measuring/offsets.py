@@ -98,6 +98,8 @@ class Offsets:
         if not added.accepted:
             return added.reason or "other"
         self._since_cut += 1
+        if added.waits:
+            return None
         self._began_ns = max(self._began_ns, began_ns)
         self.heard.exchanged(exchange)
         if self.past is not None:

@@ -79,7 +79,7 @@ class UdpService:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_S)
-        else:
+        elif self._thread.ident is None:  # it was never started
             self._close()
 
     def open(self, session: SessionTerms) -> None:

@@ -186,8 +186,9 @@ class DirectPaths:
 
     def _on_state(self, measurement: DirectMeasurement, state: PathState, now_ns: int) -> None:
         if state.alive:
+            level = logging.DEBUG if state.vehicle in self.alive else logging.INFO
             self.alive[state.vehicle] = str(state.address)
-            _log.info("%s is measured directly, at %s", state.vehicle, state.address)
+            _log.log(level, "%s is measured directly, at %s", state.vehicle, state.address)
         elif self.alive.pop(state.vehicle, None):
             _log.info("%s is no longer measured directly: %s", state.vehicle, state.reason)
             self._scheduler.perform(measurement.vehicle, measurement.path_lost(now_ns))

@@ -64,7 +64,7 @@ class UdpTransport:
         self._sockets.wake()
         if self._thread.is_alive():
             self._thread.join(_STOP_S)
-        else:
+        elif self._thread.ident is None:  # it was never started
             self._close()
 
     def measure(self, vehicle: str, terms: PathTerms) -> None:

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from runtime.clock_daemons import discipline_text
+from schemas.exchange import method_named
 from schemas.instants import ns_from_utc
 from tidesync.figures import span
 from tidesync.fleet.duplicates import Alternation, doubted
@@ -174,9 +175,25 @@ class Row:
 
 
 _words = attrgetter(
-    "state", "error", "method", "boot_id", "segment", "steps", "conditional", "interval_s", "instance_id"
+    *(
+        "state",
+        "error",
+        "method",
+        "path",
+        "boot_id",
+        "segment",
+        "steps",
+        "conditional",
+        "interval_s",
+        "instance_id",
+    )
 )
 """What of a result changes seldom; the rest are its numbers."""
+
+
+def path_of(result: OffsetResult) -> str:
+    """The word for the way of its exchanges; topsides of before there were several do not say it."""
+    return result.path or method_named(result.method).path
 
 
 def topsides_twice(rows: Iterable[Row]) -> set[str]:

@@ -252,7 +252,10 @@ class DirectPaths:
 
 def _zones() -> list[str]:
     """Interfaces on which a link-local address may be."""
-    names = [name for _, name in socket.if_nameindex()] if hasattr(socket, "if_nameindex") else []
+    try:
+        names = [name for _, name in socket.if_nameindex()]
+    except (OSError, AttributeError):
+        return []
     return [name for name in names if name != "lo" and not name.startswith(("docker", "veth", "br-"))][
         :_MOST_ZONES
     ]

@@ -28,6 +28,8 @@ _GENERATION_NS = 20_000_000_000
 _APART_NS = 50_000_000
 """The next generation takes readings this far apart."""
 _FARTHEST_NS = 10**15
+_ROUNDED_NS = 1
+"""Both clocks are whole numbers."""
 
 
 class RawStamp(NamedTuple):
@@ -132,7 +134,7 @@ class RealtimeLine:
     def _end(self, state: RateState | None) -> None:
         """Without a line: the reading may be of before the change that it shows, the next one is not."""
         self._state = state
-        self._uneven_ns = 0 if state is None else state.uneven_ns
+        self._uneven_ns = _ROUNDED_NS + (0 if state is None else state.uneven_ns)
         self._used = self._next = None
 
     def _hand_over(self, following: _Generation) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runtime.clock import Clock
     from runtime.realtime_rate import RateSource
 
-SAMPLE_S = 0.3
+SAMPLE_S = 0.4
 """Between two looks at the most, so that the kernel's stamps between them can be used."""
 
 
@@ -71,9 +71,12 @@ class StampClock:
         """Whether a simulated machine sleeps: its agent must be silent."""
         return self._simulated and asleep_s(self._clock) > 0
 
-    def look(self) -> Look:
-        """Read the clock, once more where something changed it, and then what may have changed it."""
-        first_ns = self.raw_ns()
+    def look(self, first_ns: int | None = None) -> Look:
+        """Read the clock, once more where something changed it, and then what may have changed it.
+
+        `first_ns` is the agent's RAW, if it was read just before.
+        """
+        first_ns = self.raw_ns() if first_ns is None else first_ns
         difference_ns, half_ns = self._sample()
         if self._simulated:
             reading = read(self._clock)

@@ -77,10 +77,10 @@ class UdpService:
     def stop(self) -> None:
         """End the thread and release the port, within a second."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_S)
-        elif self._thread.ident is None:  # it was never started
+        if self._thread.ident is None:
             self._close()
+        else:
+            self._thread.join(_STOP_S)
 
     def open(self, session: SessionTerms) -> None:
         """Answer this session from now on; of one topside the last two sessions are kept.
@@ -131,7 +131,7 @@ class UdpService:
             if pause_s := self._brake.refused(now_ns):
                 time.sleep(pause_s)
             return
-        look = self._clock.look()._replace(raw_ns=now_ns)
+        look = self._clock.look(now_ns)
         self._looked_ns = now_ns
         kernel = self._clock.raw_of(stamp_ns) if stamp_ns else None
         transmit_ns = self._clock.raw_ns()

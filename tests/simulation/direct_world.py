@@ -196,7 +196,7 @@ class DirectWorld:
         admitted = self.answerer.admit(data, now_ns)
         if isinstance(admitted, str):
             return
-        look = self.pi_clock.look()._replace(raw_ns=now_ns)
+        look = self.pi_clock.look(now_ns)
         kernel = self.pi_clock.raw_of(self.pi.realtime_at(arrived_ns)) if self.pi.stamps else None
         transmit_ns = self.pi.raw_ns()
         answer = self.answerer.answer(admitted, kernel, look, self.pi_sent, transmit_ns)
@@ -215,9 +215,9 @@ class DirectWorld:
         to_send, events = self.path.serve(now_ns)
         self._take(events)
         for each in to_send:
-            look = self.look._replace(raw_ns=self.topside.raw_ns())
+            before_ns = self.topside.raw_ns()
             number, left_ns = self.sent.send()
-            self.path.was_sent(each, number, self.sent, look, 0)
+            self.path.was_sent(each, number, self.sent, before_ns, self.look, 0)
             seq = each.request.seq
             self._times[seq] = (left_ns,)
             self._transfer(
@@ -242,7 +242,7 @@ class DirectWorld:
         self._serve()
 
     def _look(self, now_ns):
-        before, self.look = self.look, self.clock.look()._replace(raw_ns=now_ns)
+        before, self.look = self.look, self.clock.look(now_ns)
         if before.slept_ns != self.look.slept_ns:
             self.path.slept()
         return self.look

@@ -95,14 +95,9 @@ class Asker:
         self._nonces = b""
 
     @property
-    def seq(self) -> int:
-        """The number of the last request."""
-        return self._seq
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether an answer is outstanding."""
-        return bool(self._outstanding)
+    def is_empty(self) -> bool:
+        """Whether nothing is waited for or held."""
+        return not self._outstanding and not self._held
 
     @property
     def held_until_ns(self) -> int | None:
@@ -159,11 +154,9 @@ class Asker:
 
     def overdue(self, now_raw_ns: int) -> list[DirectExchange]:
         """The same, and what was held long enough; gives up requests that took `timeout_s`."""
-        late = [
-            seq
-            for seq, (sent, _, _) in self._outstanding.items()
-            if now_raw_ns - sent.sent_raw_ns >= self._timeout_ns
-        ]
+        if not self._outstanding and not self._held:
+            return []
+        late = [seq for seq, (sent, _, _) in self._outstanding.items() if now_raw_ns - sent.sent_raw_ns >= self._timeout_ns]
         for seq in late:
             del self._outstanding[seq]
         self.timeouts += len(late)
@@ -228,3 +221,4 @@ class Asker:
             self._nonces = os.urandom(_NONCE * _AT_ONCE)
         nonce, self._nonces = self._nonces[:_NONCE], self._nonces[_NONCE:]
         return nonce
+

@@ -61,15 +61,14 @@ class DirectPath:
         """When the first request was sent that no later answer followed."""
         self._sent_ns = self._failures = 0
         self._search_ns = now_ns
-        self._earlier: Asker | None = None
-        """Of the session before: what is under way of it is finished."""
+        self._askers: list[Asker] = []
+        """Of the session, after that of the one before while something of it is under way."""
         self._take(terms, None, now_ns)
 
     def renew(self, terms: PathTerms, now_ns: int) -> list[DirectExchange | PathState]:
         """Go on with new terms."""
-        events = self._count(self._earlier.rest()) if self._earlier else []
+        events = self._count(self._askers[0].rest()) if len(self._askers) > 1 else []
         self._timeouts += self._asker.timeouts
-        self._earlier = self._asker
         before = self._addresses.in_use
         self._take(terms, before, now_ns)
         if self.alive and self._addresses.in_use is None:
@@ -107,8 +106,8 @@ class DirectPath:
         events: list[DirectExchange | PathState] = []
         for asker in self._askers:
             events += self._count(asker.overdue(now_ns))
-        if self._earlier and not self._earlier.is_waiting and self._earlier.held_until_ns is None:
-            self._earlier = None
+        if len(self._askers) > 1 and self._askers[0].is_empty:
+            del self._askers[0]
         if self.alive and self._is_silent(now_ns):
             events += self._lost("unreachable" if self._addresses.are_unreachable else "silent", now_ns)
         if now_ns < self._ask_ns:
@@ -126,12 +125,12 @@ class DirectPath:
         return [ToSend(addresses[place], place, *self._asker.request()) for place in places], events
 
     def was_sent(
-        self, to_send: ToSend, number: int, departures: Departures, now: Look, generation: int
+        self, to_send: ToSend, number: int, departures: Departures, sent_ns: int, last: Look, generation: int
     ) -> None:
-        """It was sent as datagram `number`, after `now.raw_ns`."""
+        """It was sent as datagram `number`, after `sent_ns`; `last` is the last look before."""
         self._addresses.sent(to_send.place, sent=True)
         seq, nonce = to_send.request.seq, to_send.request.nonce
-        sent = Sent(seq, nonce, to_send.place, now.raw_ns, now.slept_ns, now.sets, generation)
+        sent = Sent(seq, nonce, to_send.place, sent_ns, last.slept_ns, last.sets, generation)
         self._asker.sent(sent, number, departures)
 
     def was_not_sent(self, to_send: ToSend) -> None:
@@ -175,15 +174,13 @@ class DirectPath:
         events: list[DirectExchange | PathState] = []
         for asker in self._askers:
             events += self._count(asker.rest())
-        return [
-            *events,
-            PathState(self.vehicle, self._asker.session, alive=False, address=None, reason="stopped"),
-        ]
+        return [*events, PathState(self.vehicle, self._asker.session, alive=False, address=None, reason="stopped")]
 
     # Inside
 
     def _take(self, terms: PathTerms, preferred: Address | None, now_ns: int) -> None:
         self._asker = Asker(self.vehicle, terms)
+        self._askers = [*self._askers[-1:], self._asker]
         self._addresses = Addresses(terms.addresses, preferred)
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._schedule = PingSchedule(
@@ -195,10 +192,6 @@ class DirectPath:
         )
         self._search_ns = now_ns
         self._unanswered, self._silent_since_ns = 0, None
-
-    @property
-    def _askers(self) -> list[Asker]:
-        return [self._asker] if self._earlier is None else [self._earlier, self._asker]
 
     @property
     def _patience_ns(self) -> int:

@@ -62,10 +62,10 @@ class UdpTransport:
         """End the thread, within a second; what is unfinished is reported first."""
         self._stopping.set()
         self._sockets.wake()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_S)
-        elif self._thread.ident is None:  # it was never started
+        if self._thread.ident is None:
             self._close()
+        else:
+            self._thread.join(_STOP_S)
 
     def measure(self, vehicle: str, terms: PathTerms) -> None:
         """Measure `vehicle` from now on; with new terms while it is measured already, go on with those.
@@ -139,7 +139,8 @@ class UdpTransport:
                 time.sleep(_PAUSE_S)
         for vehicle in list(self._paths):
             self._events += self._forget(vehicle)
-        self._hand_out()
+        if self._events:
+            self._report(self._events)
         self._close()
 
     def _close(self) -> None:
@@ -157,7 +158,9 @@ class UdpTransport:
             self._take_look(now_ns)
         while vehicle := self._deadlines.pop(now_ns):
             self._serve(self._paths[vehicle], now_ns)
-        self._hand_out()
+        if self._events:
+            events, self._events = self._events, []
+            self._report(events)
 
     def _wait_s(self) -> float:
         if not self._paths:
@@ -183,7 +186,7 @@ class UdpTransport:
         look = self._take_look(now_ns)
         kernel = self._clock.raw_of(stamp_ns) if stamp_ns else None
         self._events += path.answered(data, answer, kernel, look)
-        self._deadlines.set(path.vehicle, path.due_ns)
+        self._serve(path, self._clock.raw_ns())
 
     def _serve(self, path: DirectPath, now_ns: int) -> None:
         to_send, events = path.serve(now_ns)
@@ -193,22 +196,17 @@ class UdpTransport:
         self._deadlines.set(path.vehicle, path.due_ns)
 
     def _send(self, path: DirectPath, to_send: ToSend) -> None:
-        now = self._look._replace(raw_ns=self._clock.raw_ns())
+        before_ns = self._clock.raw_ns()
         sent = self._sockets.send(to_send.data, to_send.address)
         if sent is None:
             path.was_not_sent(to_send)
         else:
             used, number = sent
-            path.was_sent(to_send, number, used, now, self.generation)
+            path.was_sent(to_send, number, used, before_ns, self._look, self.generation)
 
     def _take_look(self, now_ns: int) -> Look:
-        before, self._look = self._look, self._clock.look()._replace(raw_ns=now_ns)
+        before, self._look = self._look, self._clock.look(now_ns)
         if before.slept_ns != self._look.slept_ns:
             for path in self._paths.values():
                 path.slept()
         return self._look
-
-    def _hand_out(self) -> None:
-        if self._events:
-            events, self._events = self._events, []
-            self._report(events)

@@ -104,6 +104,7 @@ def test_on_every_connect_it_subscribes_and_announces():
         (f"{BASE}/status", 1),
         (f"{BASE}/info", 1),
         (f"{BASE}/ping/+", 0),
+        (f"{BASE}/udp_request/+", 1),
         (f"{BASE}/command", 1),
         ("tidesync/v1/topside/+/status", 1),
     ]

@@ -201,10 +201,9 @@ class TopsideAgent(MqttAgent):
         self._perform(measurement, actions)
 
     def _on_status(self, letter: Letter) -> None:
-        vehicle = letter.topic.vehicle or ""
-        if letter.body == "online" and (measurement := self._vehicles.online(vehicle)):
+        if letter.body == "online" and (measurement := self._vehicles.online(letter.topic.vehicle or "")):
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
-            self._homeassistant.announce(vehicle)
+            self._homeassistant.announce(measurement.vehicle)
 
     def _on_cleared(self, name: str) -> None:
         """A status was cleared (`tidesync forget`): drop the vehicle, unless it answers or was named."""
@@ -227,13 +226,14 @@ class TopsideAgent(MqttAgent):
     def _on_report(self, letter: Letter) -> None:
         """What a vehicle reports of itself, or of its clock."""
         report, now_ns = letter.body, self._clock.raw_ns()
+        if isinstance(report, messages.Info):
+            self.direct.informed(report, now_ns)
         measurement = self._vehicles.get(letter.topic.vehicle)
         if measurement is None:
             return
         if isinstance(report, messages.Info):
             self._vehicles.described(measurement.vehicle, report)
             self._perform(measurement, measurement.informed(report, now_ns))
-            self.direct.informed(measurement.vehicle, report, now_ns)
         elif isinstance(report, messages.Event):
             self._publisher.log_event(report, now_ns)
             self._perform(measurement, measurement.event(report, now_ns))

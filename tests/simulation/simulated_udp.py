@@ -126,7 +126,7 @@ class Transport:
             arrived.raw_ns,
             pi.realtime_minus_raw_ns,
             arrived.realtime_minus_raw_ns,
-            2,
+            2 + (pi.width_ns + arrived.width_ns + 1) // 2,
             "kernel",
             "kernel",
             topside_set=was_set(origin, arrived),

@@ -5,12 +5,14 @@ from itertools import pairwise
 import pytest
 
 from runtime.clock import Step
+from schemas import topics
 from schemas.exchange import MQTT, UDP
 from tests.effort import tries
 from tests.simulation.simulated import Simulation, jitter, wrong
 from tests.simulation.simulated_machines import Link, S
 from tests.simulation.simulated_udp import DirectLink
 from topside_agent.estimator import smooth
+from topside_agent.settings import TopsideSettings
 
 FAR = {"to_ns": jitter(45, 2), "from_ns": jitter(35, 1)}
 """With topside beside the broker 80 ms for a ping or a pong, and 5 ms between the two ways' middles."""
@@ -146,3 +148,26 @@ def test_what_is_recorded_of_both_is_estimated_within_its_bounds():
         if (row.topside_unix_ns - simulation.clock.difference_ns - simulation.start_ns) / S > 70
     ]
     assert max(row.upper_ns - row.lower_ns for row in direct) < 300_000
+
+
+def test_of_a_group_only_the_one_that_measures_it_asks_and_its_successor_goes_on():
+    simulation = Simulation(settings=TopsideSettings(topside="one", group="g"), direct=DirectLink())
+    simulation.add_topside(TopsideSettings(topside="two", group="g"))
+    simulation.run(8)
+    simulation.add_vehicle("rov1", Link(**FAR), offset_ns=5_000_000)
+    simulation.run(30)
+    asked = {message.topic.topside for message in requests(simulation)}
+    assert len(asked) == 1
+    (owner,) = asked
+    successor = {"one": "two", "two": "one"}[owner]
+    simulation.topsides[owner].machine.on = False
+    simulation.topsides[owner].simulated.vanish()
+    simulation.run(60)
+    assert {message.topic.topside for message in requests(simulation)} == {owner, successor}
+    published = simulation.published(topside=successor)
+    assert wrong(published) == []
+    assert published[-1].result.path == "udp"
+
+
+def requests(simulation):
+    return [message for message in simulation.broker.log if message.topic.kind is topics.UDP_REQUEST]

@@ -221,6 +221,15 @@ def test_a_restarted_vehicle_is_asked_at_once_and_its_old_session_is_over():
     assert ask(made, S)
 
 
+def test_a_broker_that_ends_the_connection_for_it_is_not_asked_often():
+    made = agreement()
+    for second in (0, 2):
+        assert ask(made, second * S)
+        made.lost_connection(second * S)
+    assert ask(made, 500 * S) is None
+    assert ask(made, 602 * S)
+
+
 def test_one_that_offers_it_no_longer_is_not_measured_so():
     made = agreed()
     assert made.informed(info(udp=None), S)

@@ -44,6 +44,8 @@ class Agreement:
         """Of the vehicle's process that can be measured directly; None: it cannot."""
         self._make_id = make_id
         self._asked: str | None = None
+        self._lost = 0
+        """Connections that ended while a request was not answered."""
         self._wait_ns = _FIRST_WAIT_NS
         self._ask_ns = 0
 
@@ -81,6 +83,15 @@ class Agreement:
         self._wait_ns = min(2 * self._wait_ns, _LONGEST_WAIT_NS)
         return UdpRequest(request_id=self._asked, version=UDP_VERSION, rate=rate, train=train)
 
+    def lost_connection(self, now_ns: int) -> None:
+        """The connection to the broker ended; some brokers end it where the right to ask is missing."""
+        if self._asked is None:
+            return
+        self._asked = None
+        self._lost += 1
+        if self._lost > 1:
+            self._ask_ns = now_ns + _LONGEST_WAIT_NS
+
     @property
     def due_ns(self) -> int | None:
         """When `request` has something to ask; None: not as things are."""
@@ -100,7 +111,7 @@ class Agreement:
         self._known = {**dict(list(self._known.items())[-1:]), answer.session: answer}
         lasts_ns = round(answer.expires_s * 1e9)
         self.agreed = Agreed(answer, now_ns + round(_RENEW * lasts_ns), now_ns + lasts_ns)
-        self._wait_ns, self._ask_ns = _FIRST_WAIT_NS, now_ns
+        self._wait_ns, self._ask_ns, self._lost = _FIRST_WAIT_NS, now_ns, 0
         return True
 
     def terms(

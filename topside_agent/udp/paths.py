@@ -12,6 +12,7 @@ from schemas import topics
 from schemas.direct_path import UdpAnswer
 from topside_agent.measuring.scheduler import DeadlineQueue
 from topside_agent.measuring.timing import train_of
+from topside_agent.measuring.vehicles import MOST_VEHICLES
 from topside_agent.udp.agreement import Agreement
 from topside_agent.udp.broker_host import BrokerHost
 from topside_agent.udp.interface import PathState
@@ -35,7 +36,6 @@ _log = logging.getLogger(__name__)
 MOST_TIMEOUT_S = 1.0
 """A later answer is not waited for: a lost datagram must not hold up the next."""
 _MOST_ZONES = 4
-_LATER_NS = 1_000_000_000
 
 
 class Transport(Protocol):
@@ -84,6 +84,10 @@ class DirectPaths:
         scheduler.burst_directly = self.burst
         self._agreements: dict[str, Agreement] = {}
         self._deadlines = DeadlineQueue()
+        self._unmeasured: set[str] = set()
+        """Vehicles that are not measured here, or not now: they are asked as soon as they are."""
+        self._reconnects = 0
+        """Of the connection, when it was looked at last."""
         self._broker_host = BrokerHost()
         self._rate = vehicles.pace.rate
         self.transport: Transport | None = None
@@ -109,13 +113,11 @@ class DirectPaths:
 
     # The network thread
 
-    def informed(self, vehicle: str, info: Info, now_ns: int) -> None:
+    def informed(self, info: Info, now_ns: int) -> None:
         """A vehicle described itself: whether it can be measured directly, and by which process."""
-        if self.transport is None:
-            return
-        agreement = self._agreements.get(vehicle)
+        vehicle, agreement = info.vehicle, self._agreements.get(info.vehicle)
         if agreement is None:
-            if info.udp is None or self._vehicles.get(vehicle) is None:
+            if self.transport is None or info.udp is None or len(self._agreements) >= MOST_VEHICLES:
                 return
             agreement = self._agreements[vehicle] = Agreement(lambda: secrets.token_hex(8))
         if agreement.informed(info, now_ns):
@@ -144,12 +146,21 @@ class DirectPaths:
         if not self._connection.up:
             return
         self._broker_host.look_up(self._connection.address.host)
+        if self._reconnects != self._connection.reconnects:
+            self._reconnects = self._connection.reconnects
+            for name, agreement in self._agreements.items():
+                agreement.lost_connection(now_ns)
+                self._set_due(name, agreement)
+        for name in [name for name in self._unmeasured if self._is_measured(name)]:
+            self._unmeasured.discard(name)
+            self._deadlines.set(name, now_ns)
         while vehicle := self._deadlines.pop(now_ns):
             self._ask(vehicle, now_ns)
 
     def forget(self, vehicle: str) -> None:
         """A vehicle is no longer measured here."""
         self._deadlines.forget(vehicle)
+        self._unmeasured.discard(vehicle)
         if self._agreements.pop(vehicle, None) and self.transport is not None:
             self.transport.forget(vehicle)
             self.alive.pop(vehicle, None)
@@ -158,6 +169,7 @@ class DirectPaths:
         """Another topside measures the vehicle from now on."""
         if vehicle in self._agreements:
             self._end(vehicle, now_ns)
+            self._unmeasured.add(vehicle)
 
     def burst(self, vehicle: str) -> None:
         """Make a burst of exchanges at once."""
@@ -194,12 +206,9 @@ class DirectPaths:
             self._scheduler.perform(measurement.vehicle, measurement.path_lost(now_ns))
 
     def _ask(self, vehicle: str, now_ns: int) -> None:
-        agreement, measurement = self._agreements.get(vehicle), self._vehicles.get(vehicle)
-        if agreement is None:
-            return
-        if measurement is None or measurement.resting:
-            self._end(vehicle, now_ns)
-            self._deadlines.set(vehicle, now_ns + _LATER_NS)
+        agreement = self._agreements[vehicle]
+        if not self._is_measured(vehicle):
+            self._unmeasured.add(vehicle)
             return
         if agreement.expired(now_ns):
             self._end(vehicle, now_ns)
@@ -211,6 +220,10 @@ class DirectPaths:
             topic = topics.build(self._settings.topic_root, kind, **names)
             self._connection.publish(Outgoing(topic, request.encode(), kind.qos))
         self._set_due(vehicle, agreement)
+
+    def _is_measured(self, vehicle: str) -> bool:
+        measurement = self._vehicles.get(vehicle)
+        return measurement is not None and not measurement.resting
 
     def _end(self, vehicle: str, now_ns: int) -> None:
         """The session is over: its process has ended, or another topside measures."""

@@ -1,8 +1,23 @@
 """Exchanges straight between topside and vehicle, agreed over MQTT: in use, lost, in use again."""
 
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from broker.connection import Connection
+from broker.settings import ConnectionSettings
+from pi_agent.agent import PiAgent
+from pi_agent.settings import PiSettings
+from runtime.clock import SystemClock
+from runtime.errors import ListenError
 from schemas.exchange import MQTT, UDP
 from tests.deadline import until
+from tests.network.running import running
+from tests.network.secured import SecuredBroker
 from tests.network.udp_proxy import UdpProxy
+from topside_agent.group.agent import GroupAgent
+from topside_agent.settings import TopsideSettings
 
 
 class Behind:
@@ -76,3 +91,57 @@ def test_without_it_on_either_side_nothing_is_agreed(mosquitto_boat):
     mosquitto_boat.topside(no_udp=True)
     until_path(checker, "mqtt")
     assert agent.health().datagrams_answered == 0
+
+
+class Listener:
+    """Subscribes to every answer with a key, and keeps what comes."""
+
+    def __init__(self, settings):
+        self.heard = []
+        self.connection = Connection(settings, self, SystemClock(), name="listener")
+
+    def connected(self):
+        self.connection.subscribe([("tidesync/v1/vehicle/+/udp_answer/#", 1)])
+
+    def disconnected(self, reason):
+        pass
+
+    def received(self, message):
+        self.heard.append(message)
+
+    def tick(self, now):  # noqa: ARG002
+        return 0.5
+
+
+def test_with_accounts_it_is_agreed_and_nobody_else_reads_the_key(tmp_path):
+    broker = SecuredBroker(tmp_path)
+    for role, name in (
+        ("vehicle", "rov1"),
+        ("topside", "laptop"),
+        ("dashboard", "view"),
+        ("recorder", "rec"),
+    ):
+        broker.add(role, name)
+    with running(broker), ExitStack() as stack:
+        others = [Listener(ConnectionSettings(**broker.account(name))) for name in ("view", "rec")]
+        for each in others:
+            each.connection.start()
+            stack.callback(each.connection.stop)
+            assert each.connection.wait_until_up(60)
+        vehicle = PiAgent(PiSettings(vehicle="rov1", no_http=True, **broker.account("rov1")), SystemClock())
+        topside = GroupAgent(TopsideSettings(topside="laptop", **broker.account("laptop")), SystemClock())
+        for agent in (vehicle, topside):
+            agent.start()
+            stack.callback(agent.stop)
+        until(lambda: topside.direct.alive, what="a direct path")
+        assert vehicle.direct.key_public is False
+        assert [message for each in others for message in each.heard] == []
+
+
+def test_a_port_that_was_set_and_is_taken_is_an_error_that_names_it():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("", 0))
+        port = taken.getsockname()[1]
+        agent = PiAgent(PiSettings(vehicle="rov1", no_http=True, udp_port=port), SystemClock())
+        with pytest.raises(ListenError, match=f"--udp-port.*{port}"):
+            agent.start()

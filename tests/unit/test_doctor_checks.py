@@ -165,7 +165,7 @@ def test_a_vehicle_is_shown_with_what_is_wrong(given, verdict, words):
 
 def test_topsides_of_one_name_fail_by_that_name():
     fleet = Fleet()
-    fleet.topsides = {"laptop": "online", "ship": "online"}
+    fleet.topsides.update({"laptop": "online", "ship": "online"})
     rows = [row(error="duplicate_topside"), row()]
     found = fleet_checks.topsides(fleet, None, topsides_twice(rows))
     assert (found.verdict, "two topsides are named laptop" in found.found) == ("FAIL", True)

@@ -64,8 +64,10 @@ class OffsetEstimator:
     def add(self, exchange: Exchange) -> Added:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
         constraint = constraint_of(exchange)
-        slewed = self.settings.usual_rate + self.settings.slew_limit_ppm * 1e3
-        reason = impossible(constraint, (self._steepest if constraint.raw else slewed) * 1e-9)
+        rate = self._steepest
+        if not constraint.raw:
+            rate = self.settings.usual_rate + self.settings.slew_limit_ppm * 1e3
+        reason = impossible(constraint, rate * 1e-9)
         if (exchange.seq, exchange.origin_ns) in self._known:
             reason = "duplicate"
         if reason is not None:

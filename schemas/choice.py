@@ -1,4 +1,4 @@
-"""Which topside's result of a vehicle is in use, pure: one rule for all that read results.
+"""Which topside's result of a vehicle is in use, pure: the one rule of all that read results.
 
 An offset is the vehicle's clock minus that of one topside's machine, so a reader that changes the topside
 changes the clock it speaks of, too: whoever shows a chosen result names its topside.
@@ -42,6 +42,11 @@ def chosen(fresh: Iterable[C], in_use: str | None = None, *, stays_within: float
 
     `in_use` is the topside that was chosen before: it stays while its bound is at most `stays_within` times
     the least. One without a bound is chosen where none has one; None where none is left.
+
+    Readers differ in these two only. Dashboard (with its page), Cockpit and Home Assistant show numbers as
+    they come: twice the least bound is little, a curve that jumps between two clocks is much. `status` reads
+    once and has none in use. A session is corrected against one clock: the recorder stays with its topside,
+    whatever the bounds (`stays_within` infinite), while that has fresh results.
     """
     usable = sorted(
         (one for one in fresh if not is_doubtful(one.error)), key=lambda one: (_bound(one), one.topside or "")

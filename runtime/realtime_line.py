@@ -2,12 +2,12 @@
 
 The kernel stamps datagrams with realtime. What is wanted is RAW, so realtime − RAW is needed at the stamp,
 where nobody read it. The assumption: between two samples at most `STARVED_NS` apart with the same state
-(`realtime_rate`) and no notice that the clock was set, realtime ran at one rate against RAW. It is broken by a
-program that sets another rate and takes it back between two samples, and, by a step smaller than a reading's
-width, within the microseconds until the kernel's notice. So a stamp between two such samples lies on a line
-that passes through all readings since the last change, and what these leave open is its error. A change of
-state, a notice, a gap, or a reading off all lines ends the line: no stamp of before the sample is converted
-any more, and the next line begins after that sample.
+(`realtime_rate`) and no notice that the clock was set, realtime ran at one rate against RAW. A program breaks
+it that sets another rate and takes it back between two samples, and one that steps the clock by less than a
+reading's width, within the microseconds until the kernel's notice. So a stamp between two such samples lies
+on a line that passes through all readings since the last change, and what these leave open is its error. A
+change of state, a notice, a gap, or a reading off all lines ends the line: no stamp of before the sample is
+converted any more, and the next line begins after that sample.
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ class RateState(NamedTuple):
         The kernel reaches a rate by two multipliers in turns; some 2 ** -23 apart on x86. They change at a
         tick, of which an idle machine makes few: assumed are 0.16 s between two at the most.
         """
-        return 0 if self.frequency == 0 and self.tick == NOMINAL_TICK_US and not self.adjusting else _UNEVEN_NS
+        return (
+            0 if self.frequency == 0 and self.tick == NOMINAL_TICK_US and not self.adjusting else _UNEVEN_NS
+        )
 
 
 class RateSource(Protocol):
@@ -71,7 +73,7 @@ class UnknownRate:
 
 
 class KernelRate:
-    """Linux: tick, frequency, offset, constant and status of adjtimex(2), and what adjtime(3) has yet to slew.
+    """Linux: adjtimex(2)'s tick, frequency, offset, constant and status, and what adjtime(3) has yet to slew.
 
     These determine the rate; each is changed by a system call only, or by the kernel at a full second while
     an offset or an adjtime is pending, which changes its value. A call takes about 1.5 µs.
@@ -82,8 +84,8 @@ class KernelRate:
         self._content = ctypes.create_string_buffer(_SIZE)
         self._at = ctypes.addressof(self._content)
         self._modes = ctypes.c_uint.from_buffer(self._content)
-        adjtimex: Any = getattr(c_library(), "adjtimex", None) if sys.platform == "linux" else None
-        if adjtimex is None:
+        adjtimex: Any = getattr(c_library(), "adjtimex", None)
+        if sys.platform != "linux" or adjtimex is None:
             raise OSError("no adjtimex on this system")
         self._adjtimex = adjtimex
         self._adjtimex.argtypes = [ctypes.c_void_p]

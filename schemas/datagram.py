@@ -23,7 +23,7 @@ from __future__ import annotations
 import hmac
 from hashlib import blake2s
 from struct import Struct
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 SIZE = 88
 KEY_SIZE = 32
@@ -54,15 +54,15 @@ class Seal:
         self._request = blake2s(key=key, digest_size=_TAG_SIZE, person=b"ts-ask")
         self._answer = blake2s(key=key, digest_size=_TAG_SIZE, person=b"ts-answr")
 
-    def sealed(self, kind: Literal[1, 2], content: bytes) -> bytes:
+    def sealed(self, kind: int, content: bytes) -> bytes:
         """`content` and its tag."""
         return content + self._tag(kind, content)
 
-    def is_genuine(self, kind: Literal[1, 2], datagram: bytes) -> bool:
+    def is_genuine(self, kind: int, datagram: bytes) -> bool:
         """Whether somebody with the key made this `datagram` of `SIZE` bytes, in this direction."""
         return hmac.compare_digest(self._tag(kind, datagram[:_SIGNED]), datagram[_SIGNED:])
 
-    def _tag(self, kind: Literal[1, 2], content: bytes) -> bytes:
+    def _tag(self, kind: int, content: bytes) -> bytes:
         state = (self._request if kind == REQUEST else self._answer).copy()
         state.update(content)
         return state.digest()

@@ -1,4 +1,4 @@
-"""A vehicle and a topside that exchange datagrams over a simulated network, with the truth beside each exchange.
+"""A vehicle and a topside that exchange datagrams over a simulated network, and the truth of each exchange.
 
 One true time; each machine's clocks are functions of it. Reading a clock takes time, as does waking up.
 """
@@ -140,7 +140,7 @@ class _Sent:
 
 
 class DirectWorld:
-    """Runs both cores; `exchanges` come with the instants (t1, t2, t3, t4) of the truth, `states` with theirs."""
+    """Runs both cores; `exchanges` come with the true instants (t1, t2, t3, t4), `states` with theirs."""
 
     def __init__(self, seed, *, pi=None, topside=None, network=None, rate=10.0, train=3, lost_stamps=0.0):
         self.chance = random.Random(seed)
@@ -217,7 +217,7 @@ class DirectWorld:
         for each in to_send:
             before_ns = self.topside.raw_ns()
             number, left_ns = self.sent.send()
-            self.path.was_sent(each, number, self.sent, before_ns, self.look, 0)
+            self.path.was_sent(each, number, self.sent, sent_ns=before_ns, last=self.look, generation=0)
             seq = each.request.seq
             self._times[seq] = (left_ns,)
             self._transfer(
@@ -273,7 +273,7 @@ class DirectWorld:
 
 
 def margins(world):
-    """For each exchange how far the truth is inside its two inequalities on RAW, ns; negative: it is missed."""
+    """For each exchange how far inside its two inequalities on RAW the truth is, ns; negative: missed."""
     found = []
     for exchange, (t1, t2, t3, t4) in world.exchanges:
         upper = exchange.receive_raw_ns - exchange.origin_raw_ns + exchange.resolution_ns

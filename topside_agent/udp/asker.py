@@ -156,7 +156,11 @@ class Asker:
         """The same, and what was held long enough; gives up requests that took `timeout_s`."""
         if not self._outstanding and not self._held:
             return []
-        late = [seq for seq, (sent, _, _) in self._outstanding.items() if now_raw_ns - sent.sent_raw_ns >= self._timeout_ns]
+        late = [
+            seq
+            for seq, (sent, _, _) in self._outstanding.items()
+            if now_raw_ns - sent.sent_raw_ns >= self._timeout_ns
+        ]
         for seq in late:
             del self._outstanding[seq]
         self.timeouts += len(late)
@@ -221,4 +225,3 @@ class Asker:
             self._nonces = os.urandom(_NONCE * _AT_ONCE)
         nonce, self._nonces = self._nonces[:_NONCE], self._nonces[_NONCE:]
         return nonce
-

@@ -1,7 +1,7 @@
 """The direct path to one vehicle, pure: when to ask which address, and whether the path is alive.
 
-Instants are topside's RAW, ns. A lost datagram holds nothing up: the next request is due when the answer is late
-by the delays seen so far, long before the time-out; a late answer still makes its exchange.
+Instants are topside's RAW, ns. A lost datagram holds nothing up: the next request is due when the answer is
+late by the delays seen so far, long before the time-out; a late answer still makes its exchange.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
     from schemas.datagram import Answer, Request
-    from topside_agent.udp.asker import Departures, Refusal
+    from topside_agent.udp.asker import Departures
     from topside_agent.udp.interface import Address, DirectExchange, PathTerms
 
 _FIRST_PATIENCE_NS, _LEAST_PATIENCE_NS = 200_000_000, 50_000_000
@@ -125,7 +125,14 @@ class DirectPath:
         return [ToSend(addresses[place], place, *self._asker.request()) for place in places], events
 
     def was_sent(
-        self, to_send: ToSend, number: int, departures: Departures, sent_ns: int, last: Look, generation: int
+        self,
+        to_send: ToSend,
+        number: int,
+        departures: Departures,
+        *,
+        sent_ns: int,
+        last: Look,
+        generation: int,
     ) -> None:
         """It was sent as datagram `number`, after `sent_ns`; `last` is the last look before."""
         self._addresses.sent(to_send.place, sent=True)
@@ -174,7 +181,10 @@ class DirectPath:
         events: list[DirectExchange | PathState] = []
         for asker in self._askers:
             events += self._count(asker.rest())
-        return [*events, PathState(self.vehicle, self._asker.session, alive=False, address=None, reason="stopped")]
+        return [
+            *events,
+            PathState(self.vehicle, self._asker.session, alive=False, address=None, reason="stopped"),
+        ]
 
     # Inside
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ _SAMPLE_NS = round(SAMPLE_S * 1e9)
 
 
 class UdpTransport:
-    """Every method may be called from any thread and returns at once; `report` is called in the transport's."""
+    """Every method may be called from any thread and returns at once; `report` is called in its own."""
 
     def __init__(self, clock: Clock, report: Report) -> None:
         """`clock` is the agent's: all stamps are its RAW, a simulated one's too."""
@@ -136,7 +135,7 @@ class UdpTransport:
                 self._turn()
             except Exception as error:  # noqa: BLE001 - one datagram must not end the transport
                 self._faults.note(error, "the UDP transport: an internal fault", self._clock.raw_ns())
-                time.sleep(_PAUSE_S)
+                self._stopping.wait(_PAUSE_S)
         for vehicle in list(self._paths):
             self._events += self._forget(vehicle)
         if self._events:
@@ -181,7 +180,7 @@ class UdpTransport:
             if path is None:
                 self._refused["length" if len(data) != SIZE else "kind" if answer is None else "session"] += 1
             if pause_s := self._brake.refused(now_ns):
-                time.sleep(pause_s)
+                self._stopping.wait(pause_s)
             return
         look = self._take_look(now_ns)
         kernel = self._clock.raw_of(stamp_ns) if stamp_ns else None
@@ -202,7 +201,9 @@ class UdpTransport:
             path.was_not_sent(to_send)
         else:
             used, number = sent
-            path.was_sent(to_send, number, used, before_ns, self._look, self.generation)
+            path.was_sent(
+                to_send, number, used, sent_ns=before_ns, last=self._look, generation=self.generation
+            )
 
     def _take_look(self, now_ns: int) -> Look:
         before, self._look = self._look, self._clock.look(now_ns)

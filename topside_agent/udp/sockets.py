@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import socket
@@ -64,7 +65,9 @@ class Sockets:
             family, to = self._known.get(address) or self._resolve(address)
             used = self._families.get(family) or self._open(family)
         except OSError as error:
-            self._faults.warning(address, f"{address}: no datagram can be sent there: {error}", self._clock.raw_ns())
+            self._faults.warning(
+                address, f"{address}: no datagram can be sent there: {error}", self._clock.raw_ns()
+            )
             return None
         number = used.send(data, to)
         if number is None:
@@ -85,10 +88,8 @@ class Sockets:
 
     def wake(self) -> None:
         """End the wait."""
-        try:
+        with contextlib.suppress(OSError):  # it is full, or closed: either way the wait ends
             self._wake_write.send(b"x")
-        except OSError:
-            pass  # it is full, or closed: either way the wait ends
 
     def close(self) -> None:
         """Close all."""

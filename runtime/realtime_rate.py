@@ -18,6 +18,7 @@ _EVERY = 3
 """An offset is pending only while the loop runs, or ran: it is looked for at every third call."""
 _UNEVEN_NS = 20
 _SIZE = 512
+_READABLE = getattr(select, "POLLIN", 1)
 _LAYOUTS = (Struct("@I4li6l"), Struct("@I4qi6q"))
 """`struct timex` up to the tick: in C's long; and on a 32-bit system whose C library has 64-bit time only."""
 
@@ -84,8 +85,8 @@ class KernelRate:
         self._content = ctypes.create_string_buffer(_SIZE)
         self._at = ctypes.addressof(self._content)
         self._modes = ctypes.c_uint.from_buffer(self._content)
-        adjtimex: Any = getattr(c_library(), "adjtimex", None)
-        if sys.platform != "linux" or adjtimex is None:
+        adjtimex: Any = getattr(c_library(), "adjtimex", None) if sys.platform == "linux" else None
+        if adjtimex is None:
             raise OSError("no adjtimex on this system")
         self._adjtimex = adjtimex
         self._adjtimex.argtypes = [ctypes.c_void_p]
@@ -97,8 +98,8 @@ class KernelRate:
         self._ask(_ADJ_OFFSET_SS_READ)
         self._offset, self._unasked = 0, _EVERY
         self._timer = ClockSetTimer()
-        self._poll = select.poll()
-        self._poll.register(self._timer.fileno(), select.POLLIN)
+        self._poll: Any = getattr(select, "poll")()  # noqa: B009 - Windows has none, and none of the rest
+        self._poll.register(self._timer.fileno(), _READABLE)
 
     def state(self) -> RateState | None:
         """As the kernel has it now."""

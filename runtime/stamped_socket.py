@@ -50,6 +50,7 @@ class StampedSocket:
     def __init__(self, family: int) -> None:
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
+        self._recvmsg: Any = getattr(self.socket, "recvmsg", None)
         self.refused = self._ask_for_stamps()
         """Why the kernel gives no stamps; None if it accepted the request."""
         self._next = 0
@@ -76,10 +77,10 @@ class StampedSocket:
         An ICMP error of an earlier datagram counts as none. OSError if the socket is of no use any more.
         """
         try:
-            if self.refused or sys.platform == "win32":
+            if self.refused:
                 data, sender = self.socket.recvfrom(size)
                 return data, 0, sender
-            data, ancillary, _, sender = self.socket.recvmsg(size, _ANCILLARY)
+            data, ancillary, _, sender = self._recvmsg(size, _ANCILLARY)
         except OSError as error:
             if is_lasting(error):
                 raise
@@ -104,9 +105,9 @@ class StampedSocket:
         One of a number that was not sent yet shows that the kernel counted a datagram which it did not send:
         it is the newest one's, and counting goes on from it.
         """
-        while sys.platform != "win32" and not self.refused and number not in self._left:
+        while not self.refused and number not in self._left:
             try:
-                _, ancillary, _, _ = self.socket.recvmsg(0, _ANCILLARY, _ERROR_QUEUE)
+                _, ancillary, _, _ = self._recvmsg(0, _ANCILLARY, _ERROR_QUEUE)
             except OSError:
                 break
             which, stamp_ns = _number(ancillary), _stamp(ancillary)

@@ -52,7 +52,7 @@ class Recorded(StampedSocket):
     """A socket whose error queue is given."""
 
     def __init__(self, *queue):
-        self.socket = self
+        self.socket, self._recvmsg = self, self.recvmsg
         self.refused = None
         self._next = 0
         self._left = stamped_socket.OrderedDict()

@@ -169,9 +169,8 @@ class Asker:
         return self.finished()
 
     def rest(self) -> list[DirectExchange]:
-        """What is held, as it is; requests are given up."""
+        """What is held, as it is: no request follows."""
         held, self._held = self._held, deque()
-        self._outstanding.clear()
         return [each.exchange for each in held]
 
     def give_up(self) -> None:

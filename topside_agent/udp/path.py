@@ -67,7 +67,7 @@ class DirectPath:
 
     def renew(self, terms: PathTerms, now_ns: int) -> list[DirectExchange | PathState]:
         """Go on with new terms."""
-        events = self._count(self._askers[0].rest()) if len(self._askers) > 1 else []
+        events = [event for asker in self._askers for event in self._count(asker.rest())]
         self._timeouts += self._asker.timeouts
         before = self._addresses.in_use
         self._take(terms, before, now_ns)
@@ -162,7 +162,7 @@ class DirectPath:
         if isinstance(sent, str):
             self.refused[sent] += 1
             return []
-        events = self._count(asker.finished())
+        events = self._count(asker.finished() if asker is self._asker else asker.rest())
         delay_ns = look.raw_ns - sent.sent_raw_ns
         self._delay_ns = max(delay_ns, self._delay_ns * 7 // 8)
         self._unanswered, self._silent_since_ns, self._failures = 0, None, 0

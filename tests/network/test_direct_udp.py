@@ -111,7 +111,7 @@ def test_two_vehicles_and_an_address_that_is_not_there(transport, services, hear
 def test_a_path_that_dies_is_lost_and_found_again(transport, services, heard):
     service = services()
     transport.measure("rov1", terms(Address("127.0.0.1", service.port)))
-    until(lambda: heard.exchanges())
+    until(heard.exchanges)
     service.stop()
     within(lambda: not heard.states()[-1].alive, 2)
     services(port=service.port)
@@ -133,7 +133,7 @@ def attacks(chance):
 def test_no_forged_datagram_is_answered_while_exchanges_go_on(transport, services, heard):
     service = services()
     transport.measure("rov1", terms(Address("127.0.0.1", service.port)))
-    until(lambda: heard.exchanges())
+    until(heard.exchanges)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
         attacker.setblocking(False)
         forged = attacks(random.Random(1))
@@ -150,7 +150,7 @@ def test_no_forged_datagram_is_answered_while_exchanges_go_on(transport, service
 def test_what_is_not_of_a_session_reaches_topside_in_vain(transport, services, heard):
     service = services()
     transport.measure("rov1", terms(Address("127.0.0.1", service.port)))
-    until(lambda: heard.exchanges())
+    until(heard.exchanges)
     (used,) = transport._sockets._families.values()
     port = used.stamped.socket.getsockname()[1]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:

@@ -1,4 +1,6 @@
-"""Topside's part of direct exchanges: what makes an exchange, when it is handed out, and which address is used."""
+"""Topside's part of direct exchanges: what makes one, when it is handed out, and which address is used."""
+
+from itertools import pairwise
 
 import pytest
 
@@ -65,6 +67,12 @@ class Conversation:
             assert self.now_ns - begun_ns < most_s * S
             self.serve()
         return (self.now_ns - begun_ns) / S
+
+    def next_sent(self, more=1):
+        """What is sent next, after so many datagrams."""
+        count = len(self.sent) + more
+        self.pass_until(lambda: len(self.sent) >= count)
+        return self.sent[count - more :]
 
     def answer(self, to_send, *, way_ns=100 * US, earlier=None, session=None, **changes):
         """The vehicle's answer as datagram; `earlier`: the departure of the answer that was asked for."""
@@ -252,10 +260,10 @@ def test_a_silent_path_is_lost_and_tried_again_more_and_more_rarely():
     talk.pass_until(lambda: len(talk.sent) >= before + 3)
     searches = []
     while len(searches) < 8:
-        talk.pass_until(lambda n=len(talk.sent): len(talk.sent) > n)
+        talk.next_sent()
         searches.append(talk.now_ns)
-        talk.pass_until(lambda n=len(talk.sent): len(talk.sent) >= n + 2)
-    apart = [(b - a) / S for a, b in zip(searches, searches[1:], strict=False)]
+        talk.next_sent(2)
+    apart = [(after - before) / S for before, after in pairwise(searches)]
     assert apart[-1] == pytest.approx(5, abs=0.1)
     assert apart == sorted(apart)
     talk.take(talk.answer(talk.sent[-1]))
@@ -289,7 +297,7 @@ def test_a_vehicle_with_another_address_is_found_at_the_next_search():
     talk = alive(ONE, TWO)
     assert talk.path.counts.address == ONE
     talk.pass_until(lambda: not talk.path.alive)
-    sent = talk.serve() or (talk.pass_until(lambda n=len(talk.sent): len(talk.sent) > n), talk.sent[-2:])[1]
+    sent = talk.serve() or talk.next_sent(2)
     talk.take(talk.answer(next(each for each in sent if each.address == TWO)))
     assert talk.states()[-1].address == TWO
 
@@ -310,13 +318,13 @@ def test_where_nothing_can_be_sent_the_path_is_unreachable():
 def test_new_terms_keep_the_address_and_what_is_under_way():
     talk = alive(ONE, TWO)
     talk.pass_until(lambda: not talk.path._addresses.is_searching)
-    talk.pass_until(lambda n=len(talk.sent): len(talk.sent) > n)
+    talk.next_sent()
     under_way = talk.answer(talk.sent[-1])
     talk.events += talk.path.renew(terms(TWO, ONE, session=8), talk.now_ns)
     assert talk.path.counts.address == ONE
     assert talk.path.sessions == [7, 8]
     talk.take(under_way)
-    sent = talk.serve() or (talk.pass_until(lambda n=len(talk.sent): len(talk.sent) > n), talk.sent[-2:])[1]
+    sent = talk.serve() or talk.next_sent(2)
     assert {each.request.session for each in sent} == {8}
     for each in sent:
         talk.take(talk.answer(each))

@@ -12,7 +12,6 @@ converted any more, and the next line begins after that sample.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.clock import FASTEST_SLEW_PPM
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from runtime.realtime_rate import RateState
 
 _STEEPEST = FASTEST_SLEW_PPM * 1e-6
+_STRETCH = 1 + _STEEPEST
 _GENERATION_NS = 20_000_000_000
 """Readings count for one to two times as long, so that no line rests on ancient ones."""
 _APART_NS = 50_000_000
@@ -63,8 +63,8 @@ class RealtimeLine:
         self._last_ns = self._uneven_ns = 0
         self.begun_ns = 0
         """RAW of the line's first reading."""
-        self._range = 0.0, 0.0
-        """Of the feasible lines' levels at the last sample."""
+        self._value = self._off = 0.0
+        """The held line at the last sample, and how far any feasible one is from it there."""
         self._used: _Generation | None = None
         self._next: _Generation | None = None
         """Of later readings alone; takes over when it is a generation old."""
@@ -84,14 +84,14 @@ class RealtimeLine:
         half_ns += self._uneven_ns
         if self._used is None or self._next is None:
             self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns)
-            self._range = -float(half_ns), float(half_ns)
+            self._note(raw_ns, (-half_ns, half_ns))
             self.begun_ns = raw_ns
             return False
         found = self._used.cut(raw_ns, difference_ns, half_ns)
         if found is None:
             self._end(state)
             return False
-        self._range = found
+        self._note(raw_ns, found)
         if raw_ns - self._next.begun_ns > _GENERATION_NS:
             self._hand_over(_Generation.of(raw_ns, difference_ns, half_ns))
         elif raw_ns - self._next_taken_ns > _APART_NS:
@@ -103,9 +103,7 @@ class RealtimeLine:
         """Realtime − RAW at the last sample, and what it may be wrong by, ns; None while there is no line."""
         if self._used is None:
             return None
-        begun_ns, level_ns, lines = self._used
-        value = lines.level + lines.slope * (self._last_ns - begun_ns)
-        return level_ns + round(value), math.ceil(self._off(value)) + self._uneven_ns
+        return self._used.level_ns + round(self._value), int(self._off) + 1 + self._uneven_ns
 
     def raw_of(self, realtime_ns: int) -> RawStamp | None:
         """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one."""
@@ -118,18 +116,18 @@ class RealtimeLine:
         at = (since_ns - lines.level) / (1 + lines.slope)
         raw_ns = begun_ns + round(at)
         age_ns = self._last_ns - raw_ns
-        if 0 <= age_ns < _APART_NS:
-            off = self._off(lines.level + lines.slope * (self._last_ns - begun_ns)) + lines.spread * age_ns
-        else:
-            off = lines.off_at(at)
-        half_ns = math.ceil(off * (1 + _STEEPEST)) + self._uneven_ns
+        off = self._off + lines.spread * age_ns if 0 <= age_ns < _APART_NS else lines.off_at(at)
+        half_ns = int(off * _STRETCH) + 1 + self._uneven_ns
         if raw_ns < self.begun_ns or age_ns < -half_ns:
             return None
         return RawStamp(raw_ns, half_ns)
 
-    def _off(self, value: float) -> float:
-        """How far a feasible line may be from `value` at the last sample."""
-        return max(self._range[1] - value, value - self._range[0])
+    def _note(self, raw_ns: int, found: tuple[float, float]) -> None:
+        """Keep the held line's value at the last sample, and how far any feasible one is from it there."""
+        assert self._used is not None
+        begun_ns, _, lines = self._used
+        self._value = value = lines.level + lines.slope * (raw_ns - begun_ns)
+        self._off = max(found[1] - value, value - found[0])
 
     def _end(self, state: RateState | None) -> None:
         """Without a line: the reading may be of before the change that it shows, the next one is not."""
@@ -146,4 +144,4 @@ class RealtimeLine:
         moved = (taking_over.begun_ns - used.begun_ns) * slope
         taking_over.lines.hold(level + moved + used.level_ns - taking_over.level_ns, slope)
         self._used, self._next = taking_over, following
-        self._range = taking_over.lines.range_at(float(self._last_ns - taking_over.begun_ns))
+        self._note(self._last_ns, taking_over.lines.range_at(float(self._last_ns - taking_over.begun_ns)))

@@ -99,11 +99,6 @@ class Asker:
         """Whether nothing is waited for or held."""
         return not self._outstanding and not self._held
 
-    @property
-    def held_until_ns(self) -> int | None:
-        """When `overdue` has something to give; None: nothing is held."""
-        return self._held[0].exchange.destination_raw_ns + _HOLD_NS if self._held else None
-
     def request(self) -> tuple[bytes, Request]:
         """The next request; `sent` follows."""
         self._seq += 1

@@ -32,6 +32,8 @@ _SEARCH_NS = (1_000_000_000, 1_000_000_000, 1_000_000_000, 2_000_000_000, 5_000_
 """Between searches while no address answers: quickly after a loss, then every five seconds."""
 _LOOK_AROUND_NS = 30_000_000_000
 """Between requests to the addresses that are not in use."""
+_OVERDUE_NS = 500_000_000
+"""Between looks for what was held or waited for too long."""
 _ROUND_NS = 20_000_000
 _BURST, _BURST_INTERVAL_NS = 16, 20_000_000
 
@@ -59,7 +61,7 @@ class DirectPath:
         self._unanswered = 0
         self._silent_since_ns: int | None = None
         """When the first request was sent that no later answer followed."""
-        self._sent_ns = self._failures = 0
+        self._sent_ns = self._overdue_ns = self._failures = 0
         self._search_ns = now_ns
         self._askers: list[Asker] = []
         """Of the session, after that of the one before while something of it is under way."""
@@ -95,19 +97,13 @@ class DirectPath:
     @property
     def due_ns(self) -> int:
         """When `serve` is to be called next."""
-        due_ns = self._ask_ns
-        for asker in self._askers:
-            until_ns = asker.held_until_ns
-            due_ns = due_ns if until_ns is None else min(due_ns, until_ns)
-        return due_ns
+        return min(self._ask_ns, self._overdue_ns)
 
     def serve(self, now_ns: int) -> tuple[list[ToSend], list[DirectExchange | PathState]]:
         """What to send now, and what came to its end."""
         events: list[DirectExchange | PathState] = []
-        for asker in self._askers:
-            events += self._count(asker.overdue(now_ns))
-        if len(self._askers) > 1 and self._askers[0].is_empty:
-            del self._askers[0]
+        if now_ns >= self._overdue_ns:
+            events += self._take_overdue(now_ns)
         if self.alive and self._is_silent(now_ns):
             events += self._lost("unreachable" if self._addresses.are_unreachable else "silent", now_ns)
         if now_ns < self._ask_ns:
@@ -221,6 +217,13 @@ class DirectPath:
         else:
             due_ns = self._schedule.due_ns
         return min(due_ns, max(self._search_ns, self._sent_ns + _ROUND_NS))
+
+    def _take_overdue(self, now_ns: int) -> list[DirectExchange | PathState]:
+        self._overdue_ns = now_ns + _OVERDUE_NS
+        events = [event for asker in self._askers for event in self._count(asker.overdue(now_ns))]
+        if len(self._askers) > 1 and self._askers[0].is_empty:
+            del self._askers[0]
+        return events
 
     def _is_silent(self, now_ns: int) -> bool:
         since_ns = self._silent_since_ns

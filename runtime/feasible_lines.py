@@ -44,7 +44,8 @@ class FeasibleLines:
 
     def cut(self, at: float, low: float, high: float) -> tuple[float, float] | None:
         """Keep those within `low` to `high` at `at`; their range there; None, unchanged: none is."""
-        least, greatest = self.range_at(at)
+        values = [level + slope * at for level, slope in self._polygon]
+        least, greatest = min(values), max(values)
         if low <= least and greatest <= high:
             return least, greatest
         if greatest < low or high < least:

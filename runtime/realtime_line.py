@@ -50,9 +50,9 @@ class _Generation(NamedTuple):
     def of(cls, raw_ns: int, difference_ns: int, half_ns: int) -> _Generation:
         return cls(raw_ns, difference_ns, FeasibleLines(0.0, -half_ns, half_ns, _STEEPEST))
 
-    def cut(self, raw_ns: int, difference_ns: int, half_ns: int) -> tuple[float, float] | None:
+    def cut(self, raw_ns: int, difference_ns: int, half_ns: int) -> None:
         level = difference_ns - self.level_ns
-        return self.lines.cut(float(raw_ns - self.begun_ns), level - half_ns, level + half_ns)
+        self.lines.cut(raw_ns - self.begun_ns, level - half_ns, level + half_ns)
 
 
 class RealtimeLine:
@@ -84,14 +84,17 @@ class RealtimeLine:
         half_ns += self._uneven_ns
         if self._used is None or self._next is None:
             self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns)
-            self._note(raw_ns, (-half_ns, half_ns))
+            self._value, self._off = 0.0, float(half_ns)
             self.begun_ns = raw_ns
             return False
-        found = self._used.cut(raw_ns, difference_ns, half_ns)
+        begun_ns, level_ns, lines = self._used
+        at, level = raw_ns - begun_ns, difference_ns - level_ns
+        found = lines.cut(at, level - half_ns, level + half_ns)
         if found is None:
             self._end(state)
             return False
-        self._note(raw_ns, found)
+        self._value = value = lines.level + lines.slope * at
+        self._off = max(found[1] - value, value - found[0])
         if raw_ns - self._next.begun_ns > _GENERATION_NS:
             self._hand_over(_Generation.of(raw_ns, difference_ns, half_ns))
         elif raw_ns - self._next_taken_ns > _APART_NS:
@@ -122,13 +125,6 @@ class RealtimeLine:
             return None
         return RawStamp(raw_ns, half_ns)
 
-    def _note(self, raw_ns: int, found: tuple[float, float]) -> None:
-        """Keep the held line's value at the last sample, and how far any feasible one is from it there."""
-        assert self._used is not None
-        begun_ns, _, lines = self._used
-        self._value = value = lines.level + lines.slope * (raw_ns - begun_ns)
-        self._off = max(found[1] - value, value - found[0])
-
     def _end(self, state: RateState | None) -> None:
         """Without a line: the reading may be of before the change that it shows, the next one is not."""
         self._state = state
@@ -144,4 +140,6 @@ class RealtimeLine:
         moved = (taking_over.begun_ns - used.begun_ns) * slope
         taking_over.lines.hold(level + moved + used.level_ns - taking_over.level_ns, slope)
         self._used, self._next = taking_over, following
-        self._note(self._last_ns, taking_over.lines.range_at(float(self._last_ns - taking_over.begun_ns)))
+        at = self._last_ns - taking_over.begun_ns
+        self._value = taking_over.lines.level + taking_over.lines.slope * at
+        self._off = taking_over.lines.off_at(at)

@@ -107,10 +107,10 @@ class KernelRate:
             _, adjusting, frequency, _, _, status, constant, _, _, _, _, tick = self._ask(_ADJ_OFFSET_SS_READ)
             if self._offset or status & _STA_PLL or self._unasked >= _EVERY:
                 self._offset, self._unasked = self._ask(0)[1], 0
-            self._unasked += 1
-            return RateState(self._offset, frequency, status, constant, tick, adjusting)
         except OSError:
             return None
+        self._unasked += 1
+        return RateState(self._offset, frequency, status, constant, tick, adjusting)
 
     def was_set(self) -> bool:
         """By the kernel's notice; it comes some 10 µs after the clock shows the new time."""

@@ -67,6 +67,8 @@ class StampClock:
         self._resolution_ns = self._machine.resolution_ns
         self._raw_resolution_ns = raw_resolution_ns(clock)
         self._simulated = isinstance(clock, SimulatedClock)
+        self.raw_of = self._simulated_raw_of if self._simulated else self._line.raw_of
+        """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW."""
         self._compares = self._simulated or self._rate.state() is None
         """Whether no notice tells that the agent's clock was set."""
 
@@ -91,11 +93,10 @@ class StampClock:
             self._last = now
         return Look(first_ns, difference_ns, half_ns + self._raw_resolution_ns, self._slept_ns, self._sets)
 
-    def raw_of(self, realtime_ns: int) -> RawStamp | None:
-        """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW."""
+    def _simulated_raw_of(self, realtime_ns: int) -> RawStamp | None:
         stamp = self._line.raw_of(realtime_ns)
-        if stamp is None or not self._simulated:
-            return stamp
+        if stamp is None:
+            return None
         return RawStamp(raw_when(self._clock, stamp.raw_ns), 2 * stamp.half_ns + 2)
 
     def close(self) -> None:

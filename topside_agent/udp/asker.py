@@ -26,15 +26,14 @@ if TYPE_CHECKING:
     from runtime.stamp_clock import Look
     from topside_agent.udp.interface import PathTerms
 
-Refusal = Literal["length", "kind", "session", "unknown", "tag", "slept", "invalid_pi_time"]
-"""Why a datagram made no exchange: it is none; of no session; it answers no request that is waited for (late,
-repeated, forged); somebody without the key made it; this computer slept meanwhile; its stamps contradict each
-other or the request's."""
+Refusal = Literal["tag", "slept", "invalid_pi_time"]
+"""Why an answer made no exchange: somebody without the key made it; this computer slept meanwhile; its stamps
+contradict each other or the request's."""
 
 _MOST_OUTSTANDING = 12
 """Fewer than the answers whose transmit stamps a vehicle keeps."""
 _HOLD_NS = 1_000_000_000
-_NONCE, _AT_ONCE = 8, 64
+_NONCE = 8
 
 
 class Departures(Protocol):
@@ -60,24 +59,23 @@ class Sent(NamedTuple):
 class _Held:
     """An answered exchange whose transmit stamp is asked for."""
 
-    __slots__ = ("answer", "done", "exchange", "seq")
+    __slots__ = ("done", "exchange", "pi_resolution_ns", "seq", "topside_resolution_ns")
 
     def __init__(self, exchange: DirectExchange, answer: Answer) -> None:
-        self.exchange, self.answer, self.seq = exchange, answer, answer.seq
-        self.done = False
+        self.exchange, self.seq, self.done = exchange, answer.seq, False
+        self.pi_resolution_ns = answer.resolution_ns
+        self.topside_resolution_ns = exchange.resolution_ns - answer.resolution_ns
 
-    def complete(self, transmit_raw_ns: int, resolution_ns: int) -> None:
-        """Take the kernel's transmit stamp, unless it contradicts the program's."""
-        exchange, answer = self.exchange, self.answer
-        self.done = True
-        if transmit_raw_ns + resolution_ns < answer.transmit_raw_ns:
-            return
-        topside_ns = exchange.resolution_ns - answer.resolution_ns
-        self.exchange = exchange._replace(
-            transmit_raw_ns=max(transmit_raw_ns, answer.transmit_raw_ns),
-            transmit_stamp="kernel",
-            resolution_ns=topside_ns + max(answer.resolution_ns, resolution_ns),
-        )
+    def complete(self, answer: Answer) -> None:
+        """Take the kernel's transmit stamp from the answer that has it, if it agrees with the program's."""
+        exchange, half_ns = self.exchange, answer.earlier_resolution_ns
+        transmit_ns = answer.earlier_transmit_raw_ns
+        if answer.flags & EARLIER_BY_KERNEL and transmit_ns + half_ns >= exchange.transmit_raw_ns:
+            self.exchange = exchange._replace(
+                transmit_raw_ns=max(transmit_ns, exchange.transmit_raw_ns),
+                transmit_stamp="kernel",
+                resolution_ns=self.topside_resolution_ns + max(self.pi_resolution_ns, half_ns),
+            )
 
 
 class Asker:
@@ -92,7 +90,6 @@ class Asker:
         self._seq = 0
         self._outstanding: dict[int, tuple[Sent, int, Departures]] = {}
         self._held: deque[_Held] = deque()
-        self._nonces = b""
 
     @property
     def is_empty(self) -> bool:
@@ -103,7 +100,7 @@ class Asker:
         """The next request; `sent` follows."""
         self._seq += 1
         wanted = next((held.seq for held in self._held if not held.done), 0)
-        request = Request(self.session, self._seq, self._nonce(), wanted)
+        request = Request(self.session, self._seq, os.urandom(_NONCE), wanted)
         return pack_request(request, self._seal), request
 
     def sent(self, sent: Sent, number: int, departures: Departures) -> None:
@@ -121,18 +118,16 @@ class Asker:
     def answered(self, data: bytes, answer: Answer, kernel: RawStamp | None, look: Look) -> Sent | Refusal:
         """Take an answer that arrived before `look`, by the kernel at `kernel`; which request it answers.
 
-        Nothing changes before nonce and tag were found right.
+        It was found to be expected; nothing changes before its tag was found right.
         """
-        if not self.expects(answer):
-            return "unknown"
         if not self._seal.is_genuine(ANSWER, data):
             return "tag"
-        sent, number, departures = self._outstanding[answer.seq]
-        del self._outstanding[answer.seq]
-        self._complete(answer)
-        if look.slept_ns != sent.slept_ns:
+        known = self._outstanding.pop(answer.seq, None)
+        if known is None or look.slept_ns != known[0].slept_ns:
             self.give_up()
             return "slept"
+        sent, number, departures = known
+        self._complete(answer)
         departed = departures.departed(number)
         exchange = self._exchange(sent, answer, departed, kernel, look)
         if exchange is None:
@@ -179,8 +174,7 @@ class Asker:
             return
         for held in self._held:
             if held.seq == answer.earlier_seq and not held.done:
-                if answer.flags & EARLIER_BY_KERNEL:
-                    held.complete(answer.earlier_transmit_raw_ns, answer.earlier_resolution_ns)
+                held.complete(answer)
                 held.done = True
 
     def _exchange(
@@ -212,10 +206,3 @@ class Asker:
             topside_set=look.sets != sent.sets,
             generation=sent.generation,
         )
-
-    def _nonce(self) -> bytes:
-        """8 bytes that nobody can guess; the system is asked for many at once."""
-        if not self._nonces:
-            self._nonces = os.urandom(_NONCE * _AT_ONCE)
-        nonce, self._nonces = self._nonces[:_NONCE], self._nonces[_NONCE:]
-        return nonce

@@ -144,16 +144,19 @@ class DirectPath:
 
     def expects(self, answer: Answer) -> bool:
         """Whether it bears the nonce of a request that is waited for; its tag is still to be checked."""
-        if any(each.expects(answer) for each in self._askers if each.session == answer.session):
-            return True
+        for asker in self._askers:
+            if asker.session == answer.session and asker.expects(answer):
+                return True
         self.refused["unknown"] += 1
         return False
 
     def answered(
         self, data: bytes, answer: Answer, kernel: RawStamp | None, look: Look
     ) -> list[DirectExchange | PathState]:
-        """An answer of one of `sessions` arrived; `look` was taken after it."""
-        asker = next(each for each in self._askers if each.session == answer.session)
+        """An answer arrived that is expected; `look` was taken after it."""
+        asker = self._asker
+        if asker.session != answer.session:
+            asker = self._askers[0]
         sent = asker.answered(data, answer, kernel, look)
         if isinstance(sent, str):
             self.refused[sent] += 1

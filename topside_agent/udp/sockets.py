@@ -6,14 +6,12 @@ import contextlib
 import logging
 import select
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtime.logs import PeerLog
 from runtime.stamped_socket import StampedSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import StampClock
     from runtime.stamped_socket import SocketAddress
@@ -56,8 +54,9 @@ class Sockets:
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
-        self._wait = _waiter()
-        self._sources: dict[int, FamilySocket | None] = {self._wake_read.fileno(): None}
+        self._poll = _Poll()
+        self._poll.add(self._wake_read.fileno())
+        self._sources: dict[int, FamilySocket] = {}
 
     def send(self, data: bytes, address: Address) -> tuple[FamilySocket, int] | None:
         """The socket that sent it and the datagram's number there; None: it could not be sent."""
@@ -78,9 +77,8 @@ class Sockets:
     def wait(self, seconds: float) -> list[FamilySocket]:
         """Those sockets that have something, after `seconds` at the most."""
         readable = []
-        for source in self._wait(list(self._sources), seconds):
-            used = self._sources[source]
-            if used is not None:
+        for source in self._poll.wait(seconds):
+            if used := self._sources.get(source):
                 readable.append(used)
             else:
                 self._wake_read.recv(4096)
@@ -113,21 +111,23 @@ class Sockets:
         if used.stamped.refused:
             _log.info("datagrams are stamped in user space: %s", used.stamped.refused)
         self._sources[used.stamped.socket.fileno()] = used
+        self._poll.add(used.stamped.socket.fileno())
         return used
 
 
-def _waiter() -> Callable[[list[int], float], list[int]]:
-    """poll(2) where the system has it; select(2) takes no descriptor above 1023."""
-    if not hasattr(select, "poll"):
-        return lambda sources, seconds: select.select(sources, [], [], seconds)[0]
-    polled = select.poll()
-    registered: set[int] = set()
+class _Poll:
+    """poll(2), where the system has it; select(2) takes no descriptor above 1023."""
 
-    def wait(sources: list[int], seconds: float) -> list[int]:
-        for source in sources:
-            if source not in registered:
-                polled.register(source, _READABLE)
-                registered.add(source)
-        return [source for source, _ in polled.poll(seconds * 1000)]
+    def __init__(self) -> None:
+        self._poll: Any = getattr(select, "poll", list)()
+        self._sources: list[int] = []
 
-    return wait
+    def add(self, source: int) -> None:
+        self._sources.append(source)
+        if hasattr(self._poll, "register"):
+            self._poll.register(source, _READABLE)
+
+    def wait(self, seconds: float) -> list[int]:
+        if hasattr(self._poll, "register"):
+            return [source for source, _ in self._poll.poll(seconds * 1000)]
+        return select.select(self._sources, [], [], seconds)[0]

@@ -32,7 +32,7 @@ _SEARCH_NS = (1_000_000_000, 1_000_000_000, 1_000_000_000, 2_000_000_000, 5_000_
 """Between searches while no address answers: quickly after a loss, then every five seconds."""
 _LOOK_AROUND_NS = 30_000_000_000
 """Between requests to the addresses that are not in use."""
-_OVERDUE_NS = 500_000_000
+_OVERDUE_NS = 750_000_000
 """Between looks for what was held or waited for too long."""
 _ROUND_NS = 20_000_000
 _BURST, _BURST_INTERVAL_NS = 16, 20_000_000
@@ -97,7 +97,10 @@ class DirectPath:
     @property
     def due_ns(self) -> int:
         """When `serve` is to be called next."""
-        return min(self._ask_ns, self._overdue_ns)
+        ask_ns = self._ask_ns
+        if ask_ns - self._sent_ns <= _OVERDUE_NS:
+            return ask_ns  # what is held then comes with that request's answer
+        return min(ask_ns, self._overdue_ns)
 
     def serve(self, now_ns: int) -> tuple[list[ToSend], list[DirectExchange | PathState]]:
         """What to send now, and what came to its end."""

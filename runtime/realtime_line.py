@@ -27,6 +27,7 @@ _GENERATION_NS = 20_000_000_000
 """Readings count for one to two times as long, so that no line rests on ancient ones."""
 _APART_NS = 50_000_000
 """The next generation takes readings this far apart."""
+_LOOSE_NS = 1.0
 _FARTHEST_NS = 10**15
 _ROUNDED_NS = 1
 """Both clocks are whole numbers."""
@@ -65,6 +66,8 @@ class RealtimeLine:
         """RAW of the line's first reading."""
         self._value = self._off = 0.0
         """The held line at the last sample, and how far any feasible one is from it there."""
+        self._cut_off = 0.0
+        """What the latter may grow to until the lines are looked at again."""
         self._used: _Generation | None = None
         self._next: _Generation | None = None
         """Of later readings alone; takes over when it is a generation old."""
@@ -84,17 +87,23 @@ class RealtimeLine:
         half_ns += self._uneven_ns
         if self._used is None or self._next is None:
             self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns)
-            self._value, self._off = 0.0, float(half_ns)
+            self._value, self._off, self._cut_off = 0.0, float(half_ns), 0.0
             self.begun_ns = raw_ns
             return False
         begun_ns, level_ns, lines = self._used
         at, level = raw_ns - begun_ns, difference_ns - level_ns
-        found = lines.cut(at, level - half_ns, level + half_ns)
-        if found is None:
+        low, high = level - half_ns, level + half_ns
+        value = lines.level + lines.slope * at
+        off = self._off + lines.spread * apart_ns  # at the most: without a look at each line
+        if off <= self._cut_off and low <= value - off and value + off <= high:
+            self._value, self._off = value, off
+        elif found := lines.cut(at, low, high):
+            self._value = value = lines.level + lines.slope * at
+            self._off = max(found[1] - value, value - found[0])
+            self._cut_off = self._off + _LOOSE_NS
+        else:
             self._end(state)
             return False
-        self._value = value = lines.level + lines.slope * at
-        self._off = max(found[1] - value, value - found[0])
         if raw_ns - self._next.begun_ns > _GENERATION_NS:
             self._hand_over(_Generation.of(raw_ns, difference_ns, half_ns))
         elif raw_ns - self._next_taken_ns > _APART_NS:
@@ -143,3 +152,4 @@ class RealtimeLine:
         at = self._last_ns - taking_over.begun_ns
         self._value = taking_over.lines.level + taking_over.lines.slope * at
         self._off = taking_over.lines.off_at(at)
+        self._cut_off = 0.0

@@ -152,7 +152,7 @@ def test_what_is_not_of_a_session_reaches_topside_in_vain(transport, services, h
     transport.measure("rov1", terms(Address("127.0.0.1", service.port)))
     until(heard.exchanges)
     (used,) = transport._sockets._families.values()
-    port = used.stamped.socket.getsockname()[1]
+    port = used.socket.getsockname()[1]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
         for data in (b"", b"x" * 88, b"TSx1\x02" + bytes(83), b"TSx1\x02\0\0\0\0\0\0\x07" + bytes(76)):
             attacker.sendto(data, ("127.0.0.1", port))

@@ -134,6 +134,9 @@ class _Sent:
             self.stamps[number] = self.machine.realtime_at(left_ns)
         return number, left_ns
 
+    def left(self, number):
+        return self.stamps.pop(number, 0)
+
     def departed(self, number):
         stamp = self.stamps.pop(number, None)
         return None if stamp is None else self.clock.raw_of(stamp)
@@ -212,17 +215,19 @@ class DirectWorld:
         now_ns = self.topside.raw_ns()
         if now_ns - self.look.raw_ns > 300 * MS:
             self._look(now_ns)
-        to_send, events = self.path.serve(now_ns)
-        self._take(events)
+        to_send, states = self.path.serve(now_ns)
+        self._take(states)
         for each in to_send:
             before_ns = self.topside.raw_ns()
             number, left_ns = self.sent.send()
-            self.path.was_sent(each, number, self.sent, sent_ns=before_ns, last=self.look, generation=0)
+            self.path.was_sent(each, number, self.sent, sent_ns=before_ns, sets=self.look.sets, generation=0)
             seq = each.request.seq
             self._times[seq] = (left_ns,)
             self._transfer(
                 self.network.out, left_ns, self.pi, lambda at, d=each.data, s=seq: self._request(d, s, at)
             )
+        if not to_send and self.path.has_finished:
+            self._take(self.path.settle(self._look(now_ns), self.clock.raw_of))
         self._set_timer()
 
     def _set_timer(self):
@@ -232,13 +237,11 @@ class DirectWorld:
         self._later(self.topside, self.now + wait_ns, lambda: self._timer is timer and self._serve())
 
     def _answer(self, data, seq, arrived_ns):
-        now_ns = self.topside.raw_ns()
-        answer = parse_answer(data)
-        if self.path.expects(answer):
+        now_ns, stamp = self.topside.raw_ns(), self.topside.realtime_at(arrived_ns)
+        states = self.path.answered(data, parse_answer(data), stamp * self.topside.stamps, now_ns)
+        if not isinstance(states, str):
             self._times[seq] += (arrived_ns,)
-            look = self._look(now_ns)
-            stamp = self.clock.raw_of(self.topside.realtime_at(arrived_ns)) if self.topside.stamps else None
-            self._take(self.path.answered(data, answer, stamp, look))
+            self._take(states)
         self._serve()
 
     def _look(self, now_ns):

@@ -12,8 +12,7 @@ from runtime.logs import PeerLog
 from runtime.stamped_socket import StampedSocket
 
 if TYPE_CHECKING:
-    from runtime.realtime_line import RawStamp
-    from runtime.stamp_clock import StampClock
+    from runtime.clock import Clock
     from runtime.stamped_socket import SocketAddress
     from topside_agent.udp.interface import Address
 
@@ -23,32 +22,12 @@ _MOST_KNOWN = 4096
 _READABLE = getattr(select, "POLLIN", 1)
 
 
-class FamilySocket:
-    """A socket, and when its datagrams left on topside's RAW."""
-
-    def __init__(self, family: int, clock: StampClock) -> None:
-        self.stamped = StampedSocket(family)
-        self._clock = clock
-
-    def send(self, data: bytes, to: SocketAddress) -> int | None:
-        """Send, and take the stamp from the error queue, which else ends every wait at once."""
-        number = self.stamped.send(data, to)
-        if number is not None:
-            self.stamped.collect(number)
-        return number
-
-    def departed(self, number: int) -> RawStamp | None:
-        """RAW when datagram `number` left; asked once."""
-        stamp_ns = self.stamped.left(number)
-        return self._clock.raw_of(stamp_ns) if stamp_ns else None
-
-
 class Sockets:
     """Sends to addresses, and waits for datagrams; `wake` may be called from any thread."""
 
-    def __init__(self, clock: StampClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._families: dict[int, FamilySocket] = {}
+        self._families: dict[int, StampedSocket] = {}
         self._known: dict[Address, tuple[int, SocketAddress]] = {}
         self._faults = PeerLog(_log)
         self._wake_read, self._wake_write = socket.socketpair()
@@ -56,9 +35,9 @@ class Sockets:
         self._wake_write.setblocking(False)
         self._poll = _Poll()
         self._poll.add(self._wake_read.fileno())
-        self._sources: dict[int, FamilySocket] = {}
+        self._sources: dict[int, StampedSocket] = {}
 
-    def send(self, data: bytes, address: Address) -> tuple[FamilySocket, int] | None:
+    def send(self, data: bytes, address: Address) -> tuple[StampedSocket, int] | None:
         """The socket that sent it and the datagram's number there; None: it could not be sent."""
         try:
             family, to = self._known.get(address) or self._resolve(address)
@@ -72,9 +51,10 @@ class Sockets:
         if number is None:
             self._known.pop(address, None)  # its interface may have another number now
             return None
+        used.collect(number)  # what waits in the error queue ends every wait at once
         return used, number
 
-    def wait(self, seconds: float) -> list[FamilySocket]:
+    def wait(self, seconds: float) -> list[StampedSocket]:
         """Those sockets that have something, after `seconds` at the most."""
         readable = []
         for source in self._poll.wait(seconds):
@@ -92,7 +72,7 @@ class Sockets:
     def close(self) -> None:
         """Close all."""
         for used in self._families.values():
-            used.stamped.close()
+            used.close()
         self._wake_read.close()
         self._wake_write.close()
 
@@ -106,12 +86,12 @@ class Sockets:
         self._known[address] = int(family), to  # type: ignore[assignment]
         return self._known[address]
 
-    def _open(self, family: int) -> FamilySocket:
-        used = self._families[family] = FamilySocket(family, self._clock)
-        if used.stamped.refused:
-            _log.info("datagrams are stamped in user space: %s", used.stamped.refused)
-        self._sources[used.stamped.socket.fileno()] = used
-        self._poll.add(used.stamped.socket.fileno())
+    def _open(self, family: int) -> StampedSocket:
+        used = self._families[family] = StampedSocket(family)
+        if used.refused:
+            _log.info("datagrams are stamped in user space: %s", used.refused)
+        self._sources[used.socket.fileno()] = used
+        self._poll.add(used.socket.fileno())
         return used
 
 

@@ -1,7 +1,7 @@
 """All straight lines that pass through a series of intervals: what is known of a value that changes evenly.
 
-A line is (level at the origin, slope); those that are feasible form a convex polygon, which each interval
-cuts along two edges. Levels in ns, slopes as fractions, both relative to integers that the caller keeps small.
+A line is (level at the origin, slope); the feasible ones form a convex polygon, which each interval
+cuts along two edges. Levels are in ns, slopes fractions, both relative to what the caller keeps as integers.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ class FeasibleLines:
         return max(high - held, held - low)
 
     def cut(self, at: float, low: float, high: float) -> tuple[float, float] | None:
-        """Keep those within `low` to `high` at `at`; their range there; None, and nothing changed: none is."""
-        least, greatest = self.range_at(at)
+        """Keep those within `low` to `high` at `at`; their range there; None, unchanged: none is."""
+        values = [level + slope * at for level, slope in self._polygon]
+        least, greatest = min(values), max(values)
         if low <= least and greatest <= high:
             return least, greatest
         if greatest < low or high < least:

@@ -15,7 +15,7 @@ class FloodBrake:
         self._refused = 0
 
     def refused(self, now_ns: int) -> float:
-        """One more was; how many seconds to wait until the next is read: the kernel drops what finds no room."""
+        """One more was; seconds to wait before the next is read. The kernel drops what finds no room."""
         if now_ns - self._period_ns >= _PERIOD_NS:
             self._period_ns, self._refused = now_ns, 0
         self._refused += 1

@@ -2,17 +2,16 @@
 
 The kernel stamps datagrams with realtime. What is wanted is RAW, so realtime − RAW is needed at the stamp,
 where nobody read it. The assumption: between two samples at most `STARVED_NS` apart with the same state
-(`realtime_rate`) and no notice that the clock was set, realtime ran at one rate against RAW. It is broken by a
-program that sets another rate and takes it back between two samples, and, by a step smaller than a reading's
-width, within the microseconds until the kernel's notice. So a stamp between two such samples lies on a line
-that passes through all readings since the last change, and what these leave open is its error. A change of
-state, a notice, a gap, or a reading off all lines ends the line: no stamp of before the sample is converted
-any more, and the next line begins after that sample.
+(`realtime_rate`) and no notice that the clock was set, realtime ran at one rate against RAW. A program breaks
+it that sets another rate and takes it back between two samples, and one that steps the clock by less than a
+reading's width, within the microseconds until the kernel's notice. So a stamp between two such samples lies
+on a line that passes through all readings since the last change, and what these leave open is its error. A
+change of state, a notice, a gap, or a reading off all lines ends the line: no stamp of before the sample is
+converted any more, and the next line begins after that sample.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.clock import FASTEST_SLEW_PPM
@@ -23,10 +22,12 @@ if TYPE_CHECKING:
     from runtime.realtime_rate import RateState
 
 _STEEPEST = FASTEST_SLEW_PPM * 1e-6
+_STRETCH = 1 + _STEEPEST
 _GENERATION_NS = 20_000_000_000
 """Readings count for one to two times as long, so that no line rests on ancient ones."""
 _APART_NS = 50_000_000
 """The next generation takes readings this far apart."""
+_LOOSE_NS = 1.0
 _FARTHEST_NS = 10**15
 _ROUNDED_NS = 1
 """Both clocks are whole numbers."""
@@ -50,9 +51,9 @@ class _Generation(NamedTuple):
     def of(cls, raw_ns: int, difference_ns: int, half_ns: int) -> _Generation:
         return cls(raw_ns, difference_ns, FeasibleLines(0.0, -half_ns, half_ns, _STEEPEST))
 
-    def cut(self, raw_ns: int, difference_ns: int, half_ns: int) -> tuple[float, float] | None:
+    def cut(self, raw_ns: int, difference_ns: int, half_ns: int) -> None:
         level = difference_ns - self.level_ns
-        return self.lines.cut(float(raw_ns - self.begun_ns), level - half_ns, level + half_ns)
+        self.lines.cut(raw_ns - self.begun_ns, level - half_ns, level + half_ns)
 
 
 class RealtimeLine:
@@ -63,8 +64,10 @@ class RealtimeLine:
         self._last_ns = self._uneven_ns = 0
         self.begun_ns = 0
         """RAW of the line's first reading."""
-        self._range = 0.0, 0.0
-        """Of the feasible lines' levels at the last sample."""
+        self._value = self._off = 0.0
+        """The held line at the last sample, and how far any feasible one is from it there."""
+        self._cut_off = 0.0
+        """What the latter may grow to until the lines are looked at again."""
         self._used: _Generation | None = None
         self._next: _Generation | None = None
         """Of later readings alone; takes over when it is a generation old."""
@@ -84,14 +87,23 @@ class RealtimeLine:
         half_ns += self._uneven_ns
         if self._used is None or self._next is None:
             self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns)
-            self._range = -float(half_ns), float(half_ns)
+            self._value, self._off, self._cut_off = 0.0, float(half_ns), 0.0
             self.begun_ns = raw_ns
             return False
-        found = self._used.cut(raw_ns, difference_ns, half_ns)
-        if found is None:
+        begun_ns, level_ns, lines = self._used
+        at, level = raw_ns - begun_ns, difference_ns - level_ns
+        low, high = level - half_ns, level + half_ns
+        value = lines.level + lines.slope * at
+        off = self._off + lines.spread * apart_ns  # at the most: without a look at each line
+        if off <= self._cut_off and low <= value - off and value + off <= high:
+            self._value, self._off = value, off
+        elif found := lines.cut(at, low, high):
+            self._value = value = lines.level + lines.slope * at
+            self._off = max(found[1] - value, value - found[0])
+            self._cut_off = self._off + _LOOSE_NS
+        else:
             self._end(state)
             return False
-        self._range = found
         if raw_ns - self._next.begun_ns > _GENERATION_NS:
             self._hand_over(_Generation.of(raw_ns, difference_ns, half_ns))
         elif raw_ns - self._next_taken_ns > _APART_NS:
@@ -103,9 +115,7 @@ class RealtimeLine:
         """Realtime − RAW at the last sample, and what it may be wrong by, ns; None while there is no line."""
         if self._used is None:
             return None
-        begun_ns, level_ns, lines = self._used
-        value = lines.level + lines.slope * (self._last_ns - begun_ns)
-        return level_ns + round(value), math.ceil(self._off(value)) + self._uneven_ns
+        return self._used.level_ns + round(self._value), int(self._off) + 1 + self._uneven_ns
 
     def raw_of(self, realtime_ns: int) -> RawStamp | None:
         """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one."""
@@ -118,18 +128,11 @@ class RealtimeLine:
         at = (since_ns - lines.level) / (1 + lines.slope)
         raw_ns = begun_ns + round(at)
         age_ns = self._last_ns - raw_ns
-        if 0 <= age_ns < _APART_NS:
-            off = self._off(lines.level + lines.slope * (self._last_ns - begun_ns)) + lines.spread * age_ns
-        else:
-            off = lines.off_at(at)
-        half_ns = math.ceil(off * (1 + _STEEPEST)) + self._uneven_ns
+        off = self._off + lines.spread * age_ns if 0 <= age_ns < _APART_NS else lines.off_at(at)
+        half_ns = int(off * _STRETCH) + 1 + self._uneven_ns
         if raw_ns < self.begun_ns or age_ns < -half_ns:
             return None
         return RawStamp(raw_ns, half_ns)
-
-    def _off(self, value: float) -> float:
-        """How far a feasible line may be from `value` at the last sample."""
-        return max(self._range[1] - value, value - self._range[0])
 
     def _end(self, state: RateState | None) -> None:
         """Without a line: the reading may be of before the change that it shows, the next one is not."""
@@ -146,4 +149,7 @@ class RealtimeLine:
         moved = (taking_over.begun_ns - used.begun_ns) * slope
         taking_over.lines.hold(level + moved + used.level_ns - taking_over.level_ns, slope)
         self._used, self._next = taking_over, following
-        self._range = taking_over.lines.range_at(float(self._last_ns - taking_over.begun_ns))
+        at = self._last_ns - taking_over.begun_ns
+        self._value = taking_over.lines.level + taking_over.lines.slope * at
+        self._off = taking_over.lines.off_at(at)
+        self._cut_off = 0.0

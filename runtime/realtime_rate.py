@@ -18,6 +18,7 @@ _EVERY = 3
 """An offset is pending only while the loop runs, or ran: it is looked for at every third call."""
 _UNEVEN_NS = 20
 _SIZE = 512
+_READABLE = getattr(select, "POLLIN", 1)
 _LAYOUTS = (Struct("@I4li6l"), Struct("@I4qi6q"))
 """`struct timex` up to the tick: in C's long; and on a 32-bit system whose C library has 64-bit time only."""
 
@@ -40,7 +41,9 @@ class RateState(NamedTuple):
         The kernel reaches a rate by two multipliers in turns; some 2 ** -23 apart on x86. They change at a
         tick, of which an idle machine makes few: assumed are 0.16 s between two at the most.
         """
-        return 0 if self.frequency == 0 and self.tick == NOMINAL_TICK_US and not self.adjusting else _UNEVEN_NS
+        return (
+            0 if self.frequency == 0 and self.tick == NOMINAL_TICK_US and not self.adjusting else _UNEVEN_NS
+        )
 
 
 class RateSource(Protocol):
@@ -71,7 +74,7 @@ class UnknownRate:
 
 
 class KernelRate:
-    """Linux: tick, frequency, offset, constant and status of adjtimex(2), and what adjtime(3) has yet to slew.
+    """Linux: adjtimex(2)'s tick, frequency, offset, constant and status, and what adjtime(3) has yet to slew.
 
     These determine the rate; each is changed by a system call only, or by the kernel at a full second while
     an offset or an adjtime is pending, which changes its value. A call takes about 1.5 µs.
@@ -95,8 +98,8 @@ class KernelRate:
         self._ask(_ADJ_OFFSET_SS_READ)
         self._offset, self._unasked = 0, _EVERY
         self._timer = ClockSetTimer()
-        self._poll = select.poll()
-        self._poll.register(self._timer.fileno(), select.POLLIN)
+        self._poll: Any = getattr(select, "poll")()  # noqa: B009 - Windows has none, and none of the rest
+        self._poll.register(self._timer.fileno(), _READABLE)
 
     def state(self) -> RateState | None:
         """As the kernel has it now."""
@@ -104,10 +107,10 @@ class KernelRate:
             _, adjusting, frequency, _, _, status, constant, _, _, _, _, tick = self._ask(_ADJ_OFFSET_SS_READ)
             if self._offset or status & _STA_PLL or self._unasked >= _EVERY:
                 self._offset, self._unasked = self._ask(0)[1], 0
-            self._unasked += 1
-            return RateState(self._offset, frequency, status, constant, tick, adjusting)
         except OSError:
             return None
+        self._unasked += 1
+        return RateState(self._offset, frequency, status, constant, tick, adjusting)
 
     def was_set(self) -> bool:
         """By the kernel's notice; it comes some 10 µs after the clock shows the new time."""

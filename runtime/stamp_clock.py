@@ -14,7 +14,7 @@ from runtime.clock import (
     read,
     was_set,
 )
-from runtime.clock_samples import half_width_ns, read_middle
+from runtime.clock_samples import half_width_ns
 from runtime.realtime_line import RawStamp, RealtimeLine
 from runtime.realtime_rate import rate_source
 from runtime.sleep import SleepCounter
@@ -29,6 +29,10 @@ SAMPLE_S = 0.4
 
 _NARROW_NS = 200
 """The first of two readings in a row finds the processor's caches cold, and is three times as wide."""
+
+
+_MOST_SAMPLES = 3
+"""One shows that something changed the clock, the next begins a line, a third one goes on with it."""
 
 
 class Look(NamedTuple):
@@ -63,6 +67,8 @@ class StampClock:
         self._resolution_ns = self._machine.resolution_ns
         self._raw_resolution_ns = raw_resolution_ns(clock)
         self._simulated = isinstance(clock, SimulatedClock)
+        self.raw_of = self._simulated_raw_of if self._simulated else self._line.raw_of
+        """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW."""
         self._compares = self._simulated or self._rate.state() is None
         """Whether no notice tells that the agent's clock was set."""
 
@@ -85,14 +91,12 @@ class StampClock:
             now = Reading(first_ns, difference_ns, 2 * half_ns)
             self._sets += self._last is not None and was_set(self._last, now)
             self._last = now
-        self._slept_ns += self._sleep.slept_ns()
         return Look(first_ns, difference_ns, half_ns + self._raw_resolution_ns, self._slept_ns, self._sets)
 
-    def raw_of(self, realtime_ns: int) -> RawStamp | None:
-        """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW."""
+    def _simulated_raw_of(self, realtime_ns: int) -> RawStamp | None:
         stamp = self._line.raw_of(realtime_ns)
-        if stamp is None or not self._simulated:
-            return stamp
+        if stamp is None:
+            return None
         return RawStamp(raw_when(self._clock, stamp.raw_ns), 2 * stamp.half_ns + 2)
 
     def close(self) -> None:
@@ -101,13 +105,22 @@ class StampClock:
 
     def _sample(self) -> tuple[int, int]:
         """The machine's realtime − RAW, and what it may be wrong by."""
-        raw_ns = difference_ns = half_ns = 0
-        for _ in range(3):
-            reading = read_middle(self._machine, narrow_ns=_NARROW_NS)
-            raw_ns, difference_ns = reading.raw_ns, reading.realtime_minus_raw_ns
-            half_ns = half_width_ns(reading.width_ns, self._resolution_ns)
+        raw, realtime = self._machine.raw_ns, self._machine.realtime_ns
+        difference_ns = half_ns = 0
+        for _ in range(_MOST_SAMPLES):
+            before, shown, after = raw(), realtime(), raw()
+            if after - before > _NARROW_NS:
+                again = raw(), realtime(), raw()
+                if again[2] - again[0] < after - before:
+                    before, shown, after = again
+            middle = (before + after) // 2
+            difference_ns = shown - middle
+            half_ns = half_width_ns(after - before, self._resolution_ns)
             state, noticed = self._rate.state(), self._rate.was_set()
             self._sets += noticed
-            if self._line.take(raw_ns, difference_ns, half_ns, state, was_set=noticed) or state is None:
+            if self._line.take(middle, difference_ns, half_ns, state, was_set=noticed):
+                break
+            self._slept_ns += self._sleep.slept_ns()  # a sleep ends the line, where there is one
+            if state is None:
                 break
         return self._line.difference() or (difference_ns, half_ns)

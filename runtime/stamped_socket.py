@@ -6,7 +6,7 @@ Linux stamps in software: arrivals with the datagram, departures through the soc
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import errno
 import socket
 import sys
@@ -24,9 +24,8 @@ _TX_SOFTWARE, _RX_SOFTWARE, _SOFTWARE, _OPT_ID, _OPT_TSONLY = 1 << 1, 1 << 3, 1 
 _FLAGS = _TX_SOFTWARE | _RX_SOFTWARE | _SOFTWARE | _OPT_ID | _OPT_TSONLY
 _TIMESTAMPING_OLD, _TIMESTAMPING_NEW = 37, 65
 """The new one has 64-bit times on every system; Linux 5.1."""
-_OPTIONS = (
-    (_TIMESTAMPING_OLD,) if ctypes.sizeof(ctypes.c_long) == 8 else (_TIMESTAMPING_NEW, _TIMESTAMPING_OLD)
-)
+_STAMPS = {_TIMESTAMPING_OLD, _TIMESTAMPING_NEW}
+_OPTIONS = (_TIMESTAMPING_OLD,) if sys.maxsize > 2**32 else (_TIMESTAMPING_NEW, _TIMESTAMPING_OLD)
 _ORIGIN_TIMESTAMPING, _OF_SENDING = 4, 0
 _ERRORS = {(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)}
 """IP_RECVERR and IPV6_RECVERR."""
@@ -51,6 +50,7 @@ class StampedSocket:
     def __init__(self, family: int) -> None:
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
+        self._recvmsg: Any = getattr(self.socket, "recvmsg", None)
         self.refused = self._ask_for_stamps()
         """Why the kernel gives no stamps; None if it accepted the request."""
         self._next = 0
@@ -61,10 +61,15 @@ class StampedSocket:
         """Have `receive` wait: one system call for a datagram, where a time-out of Python's polls first."""
         self.socket.setblocking(True)
         whole, parts = divmod(round(seconds * 1e6), 1_000_000)
-        time = (
-            Struct("@ll").pack(whole, parts) if sys.platform != "win32" else Struct("@I").pack(parts // 1000)
-        )
-        self.socket.setsockopt(_SOCKET, socket.SO_RCVTIMEO, time)
+        if sys.platform == "win32":
+            times = [Struct("@I").pack(whole * 1000 + parts // 1000)]
+        else:  # in C's long, or in 64 bits where times have these on a 32-bit system
+            times = [Struct(layout).pack(whole, parts) for layout in ("@ll", "@qq")]
+        for time in times:
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(_SOCKET, socket.SO_RCVTIMEO, time)
+                return
+        self.socket.settimeout(seconds)
 
     def receive(self, size: int) -> tuple[bytes, int, SocketAddress] | None:
         """A datagram's first `size` bytes, the kernel's stamp or 0, the sender; None if there is none.
@@ -75,7 +80,7 @@ class StampedSocket:
             if self.refused:
                 data, sender = self.socket.recvfrom(size)
                 return data, 0, sender
-            data, ancillary, _, sender = self.socket.recvmsg(size, _ANCILLARY)
+            data, ancillary, _, sender = self._recvmsg(size, _ANCILLARY)
         except OSError as error:
             if is_lasting(error):
                 raise
@@ -102,7 +107,7 @@ class StampedSocket:
         """
         while not self.refused and number not in self._left:
             try:
-                _, ancillary, _, _ = self.socket.recvmsg(0, _ANCILLARY, _ERROR_QUEUE)
+                _, ancillary, _, _ = self._recvmsg(0, _ANCILLARY, _ERROR_QUEUE)
             except OSError:
                 break
             which, stamp_ns = _number(ancillary), _stamp(ancillary)
@@ -184,7 +189,7 @@ def is_lasting(error: OSError) -> bool:
 def _stamp(ancillary: Iterable[tuple[int, int, bytes]]) -> int:
     """The software stamp, ns of realtime; 0 if there is none."""
     for level, kind, content in ancillary:
-        if level == _SOCKET and (kind == _TIMESTAMPING_OLD or kind == _TIMESTAMPING_NEW):
+        if level == _SOCKET and kind in _STAMPS:
             layout = _LONG if len(content) >= _LONG.size else _SHORT
             if len(content) >= layout.size:
                 seconds, nanoseconds = layout.unpack_from(content)[:2]

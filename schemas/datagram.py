@@ -23,7 +23,7 @@ from __future__ import annotations
 import hmac
 from hashlib import blake2s
 from struct import Struct
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 SIZE = 88
 KEY_SIZE = 32
@@ -54,18 +54,15 @@ class Seal:
         self._request = blake2s(key=key, digest_size=_TAG_SIZE, person=b"ts-ask")
         self._answer = blake2s(key=key, digest_size=_TAG_SIZE, person=b"ts-answr")
 
-    def sealed(self, kind: Literal[1, 2], content: bytes) -> bytes:
-        """`content` and its tag."""
-        return content + self._tag(kind, content)
-
-    def is_genuine(self, kind: Literal[1, 2], datagram: bytes) -> bool:
-        """Whether somebody with the key made this `datagram` of `SIZE` bytes, in this direction."""
-        return hmac.compare_digest(self._tag(kind, datagram[:_SIGNED]), datagram[_SIGNED:])
-
-    def _tag(self, kind: Literal[1, 2], content: bytes) -> bytes:
+    def tag(self, kind: int, content: bytes) -> bytes:
+        """The tag of what comes before it in a datagram of this kind."""
         state = (self._request if kind == REQUEST else self._answer).copy()
         state.update(content)
         return state.digest()
+
+    def is_genuine(self, kind: int, datagram: bytes) -> bool:
+        """Whether somebody with the key made this `datagram` of `SIZE` bytes, in this direction."""
+        return hmac.compare_digest(self.tag(kind, datagram[:_SIGNED]), datagram[_SIGNED:])
 
 
 class Request(NamedTuple):
@@ -99,23 +96,25 @@ class Answer(NamedTuple):
 
 def pack_request(request: Request, seal: Seal) -> bytes:
     """The datagram."""
-    return seal.sealed(REQUEST, _REQUEST.pack(_REQUEST_HEAD, *request))
+    content = _REQUEST.pack(_REQUEST_HEAD, *request)
+    return content + seal.tag(REQUEST, content)
 
 
 def pack_answer(answer: Answer, seal: Seal) -> bytes:
     """The datagram; struct.error for a number that does not fit its field."""
-    return seal.sealed(ANSWER, _ANSWER.pack(MAGIC, ANSWER, answer[0], 0, *answer[1:], 0))
+    content = _ANSWER.pack(MAGIC, ANSWER, answer[0], 0, *answer[1:], 0)
+    return content + seal.tag(ANSWER, content)
 
 
 def parse_request(datagram: bytes) -> Request | None:
     """What the datagram says, if it has a request's length and kind; its tag is still to be checked."""
     if len(datagram) != SIZE or not datagram.startswith(_REQUEST_HEAD):
         return None
-    return Request._make(_REQUEST_READ.unpack_from(datagram))
+    return Request(*_REQUEST_READ.unpack_from(datagram))
 
 
 def parse_answer(datagram: bytes) -> Answer | None:
     """The same for an answer; flags of later versions are ignored."""
     if len(datagram) != SIZE or not datagram.startswith(_ANSWER_HEAD):
         return None
-    return Answer._make(_ANSWER_READ.unpack_from(datagram))
+    return Answer(*_ANSWER_READ.unpack_from(datagram))

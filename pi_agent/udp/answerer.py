@@ -79,22 +79,23 @@ class Answerer:
                 self.close(number)
 
     def admit(self, data: bytes, now_raw_ns: int) -> Admitted | Refusal:
-        """Whether to answer. The order is the defence: until the tag was right, nothing is changed or sent."""
-        if len(data) != SIZE:
-            return self._refuse("length")
+        """Whether to answer. The order is the defence: before the tag was right, nothing is changed."""
         request = parse_request(data)
         if request is None:
-            return self._refuse("kind")
+            return self._refuse("length" if len(data) != SIZE else "kind")
         session = self._sessions.get(request.session)
         if session is None or session.terms.expires_raw_ns <= now_raw_ns:
             return self._refuse("session")
+        reason: Refusal
         if not session.seal.is_genuine(REQUEST, data):
-            return self._refuse("tag")
-        if not session.window.admit(request.seq):
-            return self._refuse("replay")
-        if not session.bucket.take(now_raw_ns):
-            return self._refuse("rate")
-        return Admitted(session, request)
+            reason = "tag"
+        elif not session.window.admit(request.seq):
+            reason = "replay"
+        elif not session.bucket.take(now_raw_ns):
+            reason = "rate"
+        else:
+            return Admitted(session, request)
+        return self._refuse(reason)
 
     def answer(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from pi_agent.udp.answerer import Answerer
@@ -108,7 +107,7 @@ class UdpService:
                 self._turn()
             except Exception as error:  # noqa: BLE001 - one datagram must not end the service
                 self._faults.note(error, "the UDP service: an internal fault", self._clock.raw_ns())
-                time.sleep(_PAUSE_S)
+                self._stopping.wait(_PAUSE_S)
         self._close()
 
     def _close(self) -> None:
@@ -129,7 +128,7 @@ class UdpService:
         admitted = self._answerer.admit(data, now_ns)
         if isinstance(admitted, str):
             if pause_s := self._brake.refused(now_ns):
-                time.sleep(pause_s)
+                self._stopping.wait(pause_s)
             return
         look = self._clock.look(now_ns)
         self._looked_ns = now_ns

@@ -1,4 +1,4 @@
-"""A vehicle and a topside that exchange datagrams over a simulated network, with the truth beside each exchange.
+"""A vehicle and a topside that exchange datagrams over a simulated network, and the truth of each exchange.
 
 One true time; each machine's clocks are functions of it. Reading a clock takes time, as does waking up.
 """
@@ -134,13 +134,16 @@ class _Sent:
             self.stamps[number] = self.machine.realtime_at(left_ns)
         return number, left_ns
 
+    def left(self, number):
+        return self.stamps.pop(number, 0)
+
     def departed(self, number):
         stamp = self.stamps.pop(number, None)
         return None if stamp is None else self.clock.raw_of(stamp)
 
 
 class DirectWorld:
-    """Runs both cores; `exchanges` come with the instants (t1, t2, t3, t4) of the truth, `states` with theirs."""
+    """Runs both cores; `exchanges` come with the true instants (t1, t2, t3, t4), `states` with theirs."""
 
     def __init__(self, seed, *, pi=None, topside=None, network=None, rate=10.0, train=3, lost_stamps=0.0):
         self.chance = random.Random(seed)
@@ -212,17 +215,19 @@ class DirectWorld:
         now_ns = self.topside.raw_ns()
         if now_ns - self.look.raw_ns > 300 * MS:
             self._look(now_ns)
-        to_send, events = self.path.serve(now_ns)
-        self._take(events)
+        to_send, states = self.path.serve(now_ns)
+        self._take(states)
         for each in to_send:
             before_ns = self.topside.raw_ns()
             number, left_ns = self.sent.send()
-            self.path.was_sent(each, number, self.sent, before_ns, self.look, 0)
+            self.path.was_sent(each, number, self.sent, sent_ns=before_ns, sets=self.look.sets, generation=0)
             seq = each.request.seq
             self._times[seq] = (left_ns,)
             self._transfer(
                 self.network.out, left_ns, self.pi, lambda at, d=each.data, s=seq: self._request(d, s, at)
             )
+        if not to_send and self.path.has_finished:
+            self._take(self.path.settle(self._look(now_ns), self.clock.raw_of))
         self._set_timer()
 
     def _set_timer(self):
@@ -232,13 +237,11 @@ class DirectWorld:
         self._later(self.topside, self.now + wait_ns, lambda: self._timer is timer and self._serve())
 
     def _answer(self, data, seq, arrived_ns):
-        now_ns = self.topside.raw_ns()
-        answer = parse_answer(data)
-        if self.path.expects(answer):
+        now_ns, stamp = self.topside.raw_ns(), self.topside.realtime_at(arrived_ns)
+        states = self.path.answered(data, parse_answer(data), stamp * self.topside.stamps, now_ns)
+        if not isinstance(states, str):
             self._times[seq] += (arrived_ns,)
-            look = self._look(now_ns)
-            stamp = self.clock.raw_of(self.topside.realtime_at(arrived_ns)) if self.topside.stamps else None
-            self._take(self.path.answered(data, answer, stamp, look))
+            self._take(states)
         self._serve()
 
     def _look(self, now_ns):
@@ -273,7 +276,7 @@ class DirectWorld:
 
 
 def margins(world):
-    """For each exchange how far the truth is inside its two inequalities on RAW, ns; negative: it is missed."""
+    """For each exchange how far inside its two inequalities on RAW the truth is, ns; negative: missed."""
     found = []
     for exchange, (t1, t2, t3, t4) in world.exchanges:
         upper = exchange.receive_raw_ns - exchange.origin_raw_ns + exchange.resolution_ns

@@ -102,7 +102,10 @@ def test_readings_older_than_two_generations_no_longer_count():
         assert feed(line, at_ns, LEVEL + round(0.02 * index * index / 2500)), index
 
 
-@given(st.lists(st.tuples(st.floats(0, 1e10), st.floats(-1e3, 1e3)), min_size=1, max_size=30), st.floats(-1e-5, 1e-5))
+@given(
+    st.lists(st.tuples(st.floats(0, 1e10), st.floats(-1e3, 1e3)), min_size=1, max_size=30),
+    st.floats(-1e-5, 1e-5),
+)
 def test_a_line_through_all_intervals_is_never_cut_away(points, slope):
     lines = FeasibleLines(0.0, -1000.0, 1000.0, 0.1)
     for at, off in points:

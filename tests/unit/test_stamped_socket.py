@@ -42,7 +42,9 @@ def test_what_is_no_stamp_is_none():
 def test_a_departures_number_is_read_with_either_family(level, kind):
     assert stamped_socket._number([(level, kind, error(17) + bytes(16))]) == 17
     assert stamped_socket._number([(level, kind, error(17, origin=2))]) is None  # ICMP
-    assert stamped_socket._number([(level, kind, error(17, info=1))]) is None  # of the queue, not of the sending
+    assert (
+        stamped_socket._number([(level, kind, error(17, info=1))]) is None
+    )  # of the queue, not of the sending
     assert stamped_socket._number([(level, kind, error(17)[:8])]) is None
 
 
@@ -50,19 +52,19 @@ class Recorded(StampedSocket):
     """A socket whose error queue is given."""
 
     def __init__(self, *queue):
-        self.socket = self
+        self.socket, self._recvmsg = self, self.recvmsg
         self.refused = None
         self._next = 0
         self._left = stamped_socket.OrderedDict()
         self.queue = list(queue)
         self.unsent = 0
 
-    def sendto(self, data, to):
+    def sendto(self, _data, _to):
         if self.unsent:
             self.unsent -= 1
             raise OSError(errno.ENOBUFS, "no buffer space")
 
-    def recvmsg(self, size, ancillary, flags):
+    def recvmsg(self, _size, _ancillary, _flags):
         if not self.queue:
             raise BlockingIOError
         number, at_ns = self.queue.pop(0)

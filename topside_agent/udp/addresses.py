@@ -11,11 +11,11 @@ MOST_ADDRESSES = 16
 _ROUND = 3
 """Requests to each address in a search."""
 _BETTER, _BETTER_NS = 0.9, 20_000
-"""Another address is worth a change if its least delay is that much smaller: by a tenth and 20 µs."""
+"""Another address is worth a change if its least delay is smaller by a tenth and 20 µs."""
 
 
 class Addresses:
-    """A search asks each address `_ROUND` times; `used` is the place of the one in use, None if none answers."""
+    """A search asks each address `_ROUND` times; `used` is the place of the one in use."""
 
     def __init__(self, addresses: tuple[Address, ...], preferred: Address | None = None) -> None:
         self.all = addresses[:MOST_ADDRESSES]

@@ -22,26 +22,27 @@ from schemas.datagram import (
 from topside_agent.udp.interface import DirectExchange
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
     from topside_agent.udp.interface import PathTerms
 
-Refusal = Literal["length", "kind", "session", "unknown", "tag", "slept", "invalid_pi_time"]
-"""Why a datagram made no exchange: it is none; of no session; it answers no request that is waited for (late,
-repeated, forged); somebody without the key made it; this computer slept meanwhile; its stamps contradict each
-other or the request's."""
+Refusal = Literal["unknown", "tag", "slept", "invalid_pi_time"]
+"""Why an answer made no exchange: it answers no request that is waited for (late, repeated, forged); somebody
+without the key made it; this computer slept meanwhile; its stamps contradict each other."""
 
 _MOST_OUTSTANDING = 12
 """Fewer than the answers whose transmit stamps a vehicle keeps."""
 _HOLD_NS = 1_000_000_000
-_NONCE, _AT_ONCE = 8, 64
+_NONCE = 8
 
 
 class Departures(Protocol):
     """What knows the kernel's transmit stamps of a socket."""
 
-    def departed(self, number: int) -> RawStamp | None:
-        """Topside's RAW when datagram `number` left; asked once a number. None: not known."""
+    def left(self, number: int) -> int:
+        """When datagram `number` left, ns of realtime; asked once a number. 0: not known."""
 
 
 class Sent(NamedTuple):
@@ -52,31 +53,67 @@ class Sent(NamedTuple):
     place: int
     """Which address it went to."""
     sent_raw_ns: int
-    slept_ns: int
     sets: int
     generation: int
+    number: int
+    departures: Departures
 
 
 class _Held:
-    """An answered exchange whose transmit stamp is asked for."""
+    """An answered exchange: first its stamps are put on RAW, then its transmit stamp is waited for."""
 
-    __slots__ = ("answer", "done", "exchange", "seq")
+    __slots__ = ("answer", "arrived_ns", "heard_raw_ns", "left_ns", "own", "sent", "transmit", "wanted")
 
-    def __init__(self, exchange: DirectExchange, answer: Answer) -> None:
-        self.exchange, self.answer, self.seq = exchange, answer, answer.seq
-        self.done = False
+    def __init__(self, sent: Sent, answer: Answer, arrived_ns: int, heard_raw_ns: int) -> None:
+        self.sent, self.answer = sent, answer
+        self.left_ns, self.arrived_ns = sent.departures.left(sent.number), arrived_ns
+        """Both by the kernel, realtime; 0: not known."""
+        self.heard_raw_ns = heard_raw_ns
+        self.wanted = True
+        """Whether its transmit stamp may still come."""
+        self.transmit: tuple[int, int] | None = None
+        """The kernel's transmit stamp and its resolution."""
+        self.own: tuple[int, int, int, Look] | None = None
+        """Topside's side: origin, destination, and what they may be wrong by."""
 
-    def complete(self, transmit_raw_ns: int, resolution_ns: int) -> None:
-        """Take the kernel's transmit stamp, unless it contradicts the program's."""
-        exchange, answer = self.exchange, self.answer
-        self.done = True
-        if transmit_raw_ns + resolution_ns < answer.transmit_raw_ns:
-            return
-        topside_ns = exchange.resolution_ns - answer.resolution_ns
-        self.exchange = exchange._replace(
-            transmit_raw_ns=max(transmit_raw_ns, answer.transmit_raw_ns),
-            transmit_stamp="kernel",
-            resolution_ns=topside_ns + max(answer.resolution_ns, resolution_ns),
+    def put_on_raw(self, look: Look, raw_of: Callable[[int], RawStamp | None]) -> None:
+        """By a look after the arrival."""
+        half_ns, origin_ns, destination_ns = look.half_ns, self.sent.sent_raw_ns, self.heard_raw_ns
+        arrived = raw_of(self.arrived_ns) if self.arrived_ns else None
+        if arrived is not None and origin_ns <= arrived.raw_ns + arrived.half_ns:
+            destination_ns, half_ns = min(destination_ns, arrived.raw_ns), max(half_ns, arrived.half_ns)
+        left = raw_of(self.left_ns) if self.left_ns else None
+        # A stamp of before the program sent it is another datagram's.
+        if left is not None and origin_ns - left.half_ns <= left.raw_ns <= destination_ns:
+            origin_ns, half_ns = max(origin_ns, left.raw_ns), max(half_ns, left.half_ns)
+        self.own = origin_ns, destination_ns, half_ns, look
+
+    def answered(self, following: Answer) -> None:
+        """The answer to the request that asked for the transmit stamp: it has it, or nobody has."""
+        self.wanted = False
+        transmit_ns, half_ns = following.earlier_transmit_raw_ns, following.earlier_resolution_ns
+        if following.flags & EARLIER_BY_KERNEL and transmit_ns + half_ns >= self.answer.transmit_raw_ns:
+            self.transmit = max(transmit_ns, self.answer.transmit_raw_ns), half_ns
+
+    def exchange(self, vehicle: str, session: int) -> DirectExchange:
+        """With the better of both stamps each."""
+        assert self.own is not None
+        sent, answer, (origin_ns, destination_ns, half_ns, look) = self.sent, self.answer, self.own
+        transmit_ns, pi_half_ns = self.transmit or (answer.transmit_raw_ns, 0)
+        return DirectExchange(
+            vehicle=vehicle,
+            session=session,
+            origin_raw_ns=origin_ns,
+            receive_raw_ns=answer.receive_raw_ns,
+            transmit_raw_ns=transmit_ns,
+            destination_raw_ns=destination_ns,
+            pi_realtime_minus_raw_ns=answer.realtime_minus_raw_ns,
+            topside_realtime_minus_raw_ns=look.realtime_minus_raw_ns,
+            resolution_ns=half_ns + max(answer.resolution_ns, pi_half_ns),
+            receive_stamp="kernel" if answer.flags & RECEIVE_BY_KERNEL else "user",
+            transmit_stamp="kernel" if self.transmit else "user",
+            topside_set=look.sets != sent.sets,
+            generation=sent.generation,
         )
 
 
@@ -90,9 +127,8 @@ class Asker:
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._seal = Seal(terms.key)
         self._seq = 0
-        self._outstanding: dict[int, tuple[Sent, int, Departures]] = {}
+        self._outstanding: dict[int, Sent] = {}
         self._held: deque[_Held] = deque()
-        self._nonces = b""
 
     @property
     def is_empty(self) -> bool:
@@ -100,125 +136,75 @@ class Asker:
         return not self._outstanding and not self._held
 
     @property
-    def held_until_ns(self) -> int | None:
-        """When `overdue` has something to give; None: nothing is held."""
-        return self._held[0].exchange.destination_raw_ns + _HOLD_NS if self._held else None
+    def has_finished(self) -> bool:
+        """Whether `finished` has something to give."""
+        return bool(self._held) and not self._held[0].wanted
 
     def request(self) -> tuple[bytes, Request]:
         """The next request; `sent` follows."""
         self._seq += 1
-        wanted = next((held.seq for held in self._held if not held.done), 0)
-        request = Request(self.session, self._seq, self._nonce(), wanted)
+        earlier_seq = 0
+        for held in self._held:
+            if held.wanted:
+                earlier_seq = held.sent.seq
+                break
+        request = Request(self.session, self._seq, os.urandom(_NONCE), earlier_seq)
         return pack_request(request, self._seal), request
 
-    def sent(self, sent: Sent, number: int, departures: Departures) -> None:
-        """The request was sent as datagram `number`."""
-        self._outstanding[sent.seq] = sent, number, departures
+    def sent(self, sent: Sent) -> None:
+        """The request was sent."""
+        self._outstanding[sent.seq] = sent
         if len(self._outstanding) > _MOST_OUTSTANDING:
             del self._outstanding[next(iter(self._outstanding))]
             self.timeouts += 1
 
-    def expects(self, answer: Answer) -> bool:
-        """Whether it bears the number and the nonce of a request that is waited for."""
-        known = self._outstanding.get(answer.seq)
-        return known is not None and known[0].nonce == answer.nonce
-
-    def answered(self, data: bytes, answer: Answer, kernel: RawStamp | None, look: Look) -> Sent | Refusal:
-        """Take an answer that arrived before `look`, by the kernel at `kernel`; which request it answers.
+    def answered(self, data: bytes, answer: Answer, arrived_ns: int, heard_raw_ns: int) -> Sent | Refusal:
+        """Take an answer, by the kernel of realtime `arrived_ns` (0: not known); which request it answers.
 
         Nothing changes before nonce and tag were found right.
         """
-        if not self.expects(answer):
+        sent = self._outstanding.get(answer.seq)
+        if sent is None or sent.nonce != answer.nonce or answer.session != self.session:
             return "unknown"
         if not self._seal.is_genuine(ANSWER, data):
             return "tag"
-        sent, number, departures = self._outstanding[answer.seq]
         del self._outstanding[answer.seq]
-        self._complete(answer)
-        if look.slept_ns != sent.slept_ns:
-            self.give_up()
-            return "slept"
-        departed = departures.departed(number)
-        exchange = self._exchange(sent, answer, departed, kernel, look)
-        if exchange is None:
+        if answer.earlier_seq:
+            for held in self._held:
+                if held.wanted and held.sent.seq == answer.earlier_seq:
+                    held.answered(answer)
+        if answer.transmit_raw_ns + answer.resolution_ns < answer.receive_raw_ns:
             return "invalid_pi_time"
-        self._held.append(_Held(exchange, answer))
+        self._held.append(_Held(sent, answer, arrived_ns, heard_raw_ns))
         return sent
 
-    def finished(self) -> list[DirectExchange]:
-        """What is complete, in the order of arrival."""
+    def finished(self, look: Look, raw_of: Callable[[int], RawStamp | None]) -> list[DirectExchange]:
+        """What is complete, in the order of arrival; `look` was taken after the last answer."""
         found = []
-        while self._held and self._held[0].done:
-            found.append(self._held.popleft().exchange)
+        for held in self._held:
+            if held.own is None:
+                held.put_on_raw(look, raw_of)
+        while self._held and not self._held[0].wanted:
+            found.append(self._held.popleft().exchange(self._vehicle, self.session))
         return found
 
-    def overdue(self, now_raw_ns: int) -> list[DirectExchange]:
-        """The same, and what was held long enough; gives up requests that took `timeout_s`."""
-        if not self._outstanding and not self._held:
-            return []
-        late = [seq for seq, (sent, _, _) in self._outstanding.items() if now_raw_ns - sent.sent_raw_ns >= self._timeout_ns]
-        for seq in late:
-            del self._outstanding[seq]
-        self.timeouts += len(late)
+    def expire(self, now_raw_ns: int) -> None:
+        """Give up requests that took `timeout_s`, and departures that were waited for long enough."""
+        for seq, sent in list(self._outstanding.items()):
+            if now_raw_ns - sent.sent_raw_ns >= self._timeout_ns:
+                del self._outstanding[seq]
+                self.timeouts += 1
         for held in self._held:
-            held.done |= now_raw_ns - held.exchange.destination_raw_ns >= _HOLD_NS
-        return self.finished()
+            held.wanted &= now_raw_ns - held.heard_raw_ns < _HOLD_NS
 
-    def rest(self) -> list[DirectExchange]:
-        """What is held, as it is; requests are given up."""
-        held, self._held = self._held, deque()
-        self._outstanding.clear()
-        return [each.exchange for each in held]
+    def close(self) -> None:
+        """No request follows: what is held is complete as it is."""
+        for held in self._held:
+            held.wanted = False
 
-    def give_up(self) -> None:
-        """Forget what is held and waited for: this computer slept."""
+    def give_up(self) -> int:
+        """Forget what is held and waited for, and how many: this computer slept."""
+        count = len(self._held) + len(self._outstanding)
         self._held.clear()
         self._outstanding.clear()
-
-    def _complete(self, answer: Answer) -> None:
-        """Whatever asked for a departure was answered: it came, or will not."""
-        if not answer.earlier_seq:
-            return
-        for held in self._held:
-            if held.seq == answer.earlier_seq and not held.done:
-                if answer.flags & EARLIER_BY_KERNEL:
-                    held.complete(answer.earlier_transmit_raw_ns, answer.earlier_resolution_ns)
-                held.done = True
-
-    def _exchange(
-        self, sent: Sent, answer: Answer, departed: RawStamp | None, kernel: RawStamp | None, look: Look
-    ) -> DirectExchange | None:
-        """With the better of both stamps on each side; None if no exchange can have them."""
-        half_ns = look.half_ns
-        origin_ns, destination_ns = sent.sent_raw_ns, look.raw_ns
-        if kernel is not None and sent.sent_raw_ns <= kernel.raw_ns + kernel.half_ns:
-            destination_ns, half_ns = min(destination_ns, kernel.raw_ns), max(half_ns, kernel.half_ns)
-        # A stamp of before the program sent it is another datagram's.
-        if departed is not None and origin_ns - departed.half_ns <= departed.raw_ns <= destination_ns:
-            origin_ns, half_ns = max(origin_ns, departed.raw_ns), max(half_ns, departed.half_ns)
-        if answer.transmit_raw_ns + answer.resolution_ns < answer.receive_raw_ns:
-            return None
-        by_kernel = answer.flags & RECEIVE_BY_KERNEL
-        return DirectExchange(
-            vehicle=self._vehicle,
-            session=self.session,
-            origin_raw_ns=origin_ns,
-            receive_raw_ns=answer.receive_raw_ns,
-            transmit_raw_ns=answer.transmit_raw_ns,
-            destination_raw_ns=destination_ns,
-            pi_realtime_minus_raw_ns=answer.realtime_minus_raw_ns,
-            topside_realtime_minus_raw_ns=look.realtime_minus_raw_ns,
-            resolution_ns=answer.resolution_ns + half_ns,
-            receive_stamp="kernel" if by_kernel else "user",
-            transmit_stamp="user",
-            topside_set=look.sets != sent.sets,
-            generation=sent.generation,
-        )
-
-    def _nonce(self) -> bytes:
-        """8 bytes that nobody can guess; the system is asked for many at once."""
-        if not self._nonces:
-            self._nonces = os.urandom(_NONCE * _AT_ONCE)
-        nonce, self._nonces = self._nonces[:_NONCE], self._nonces[_NONCE:]
-        return nonce
-
+        return count

@@ -1,7 +1,7 @@
 """The direct path to one vehicle, pure: when to ask which address, and whether the path is alive.
 
-Instants are topside's RAW, ns. A lost datagram holds nothing up: the next request is due when the answer is late
-by the delays seen so far, long before the time-out; a late answer still makes its exchange.
+Instants are topside's RAW, ns. A lost datagram holds nothing up: the next request is due when the answer is
+late by the delays seen so far, long before the time-out; a late answer still makes its exchange.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from topside_agent.udp.asker import Asker, Sent
 from topside_agent.udp.interface import PathCounts, PathState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
     from schemas.datagram import Answer, Request
@@ -32,6 +34,8 @@ _SEARCH_NS = (1_000_000_000, 1_000_000_000, 1_000_000_000, 2_000_000_000, 5_000_
 """Between searches while no address answers: quickly after a loss, then every five seconds."""
 _LOOK_AROUND_NS = 30_000_000_000
 """Between requests to the addresses that are not in use."""
+_OVERDUE_NS = 750_000_000
+"""Between looks for what was held or waited for too long."""
 _ROUND_NS = 20_000_000
 _BURST, _BURST_INTERVAL_NS = 16, 20_000_000
 
@@ -59,21 +63,20 @@ class DirectPath:
         self._unanswered = 0
         self._silent_since_ns: int | None = None
         """When the first request was sent that no later answer followed."""
-        self._sent_ns = self._failures = 0
+        self._sent_ns = self._overdue_ns = self._failures = 0
         self._search_ns = now_ns
         self._askers: list[Asker] = []
         """Of the session, after that of the one before while something of it is under way."""
         self._take(terms, None, now_ns)
 
-    def renew(self, terms: PathTerms, now_ns: int) -> list[DirectExchange | PathState]:
+    def renew(self, terms: PathTerms, now_ns: int) -> list[PathState]:
         """Go on with new terms."""
-        events = self._count(self._askers[0].rest()) if len(self._askers) > 1 else []
+        for asker in self._askers:
+            asker.close()
         self._timeouts += self._asker.timeouts
         before = self._addresses.in_use
         self._take(terms, before, now_ns)
-        if self.alive and self._addresses.in_use is None:
-            events += self._lost("silent", now_ns)
-        return events
+        return self._lost("silent", now_ns) if self.alive and self._addresses.in_use is None else []
 
     @property
     def sessions(self) -> list[int]:
@@ -95,23 +98,20 @@ class DirectPath:
     @property
     def due_ns(self) -> int:
         """When `serve` is to be called next."""
-        due_ns = self._ask_ns
-        for asker in self._askers:
-            until_ns = asker.held_until_ns
-            due_ns = due_ns if until_ns is None else min(due_ns, until_ns)
-        return due_ns
+        ask_ns = self._ask_ns
+        if ask_ns - self._sent_ns <= _OVERDUE_NS:
+            return ask_ns  # what is held then comes with that request's answer
+        return min(ask_ns, self._overdue_ns)
 
-    def serve(self, now_ns: int) -> tuple[list[ToSend], list[DirectExchange | PathState]]:
-        """What to send now, and what came to its end."""
-        events: list[DirectExchange | PathState] = []
-        for asker in self._askers:
-            events += self._count(asker.overdue(now_ns))
-        if len(self._askers) > 1 and self._askers[0].is_empty:
-            del self._askers[0]
+    def serve(self, now_ns: int) -> tuple[list[ToSend], list[PathState]]:
+        """What to send now, and what became of the path; without anything to send `settle` may follow."""
+        states: list[PathState] = []
+        if now_ns >= self._overdue_ns:
+            self._expire(now_ns)
         if self.alive and self._is_silent(now_ns):
-            events += self._lost("unreachable" if self._addresses.are_unreachable else "silent", now_ns)
+            states = self._lost("unreachable" if self._addresses.are_unreachable else "silent", now_ns)
         if now_ns < self._ask_ns:
-            return [], events
+            return [], states
         if now_ns >= self._search_ns:
             self._begin_search(now_ns)
         places = self._addresses.to_ask()
@@ -122,16 +122,22 @@ class DirectPath:
             self._silent_since_ns = now_ns
         self._unanswered += bool(places)
         addresses = self._addresses.all
-        return [ToSend(addresses[place], place, *self._asker.request()) for place in places], events
+        return [ToSend(addresses[place], place, *self._asker.request()) for place in places], states
 
     def was_sent(
-        self, to_send: ToSend, number: int, departures: Departures, sent_ns: int, last: Look, generation: int
+        self,
+        to_send: ToSend,
+        number: int,
+        departures: Departures,
+        *,
+        sent_ns: int,
+        sets: int,
+        generation: int,
     ) -> None:
-        """It was sent as datagram `number`, after `sent_ns`; `last` is the last look before."""
+        """It was sent as datagram `number`, after `sent_ns`; `sets` is the last look's."""
         self._addresses.sent(to_send.place, sent=True)
         seq, nonce = to_send.request.seq, to_send.request.nonce
-        sent = Sent(seq, nonce, to_send.place, sent_ns, last.slept_ns, last.sets, generation)
-        self._asker.sent(sent, number, departures)
+        self._asker.sent(Sent(seq, nonce, to_send.place, sent_ns, sets, generation, number, departures))
 
     def was_not_sent(self, to_send: ToSend) -> None:
         """The system could not send it."""
@@ -139,42 +145,50 @@ class DirectPath:
 
     # What arrives
 
-    def expects(self, answer: Answer) -> bool:
-        """Whether it bears the nonce of a request that is waited for; its tag is still to be checked."""
-        if any(each.expects(answer) for each in self._askers if each.session == answer.session):
-            return True
-        self.refused["unknown"] += 1
-        return False
-
     def answered(
-        self, data: bytes, answer: Answer, kernel: RawStamp | None, look: Look
-    ) -> list[DirectExchange | PathState]:
-        """An answer of one of `sessions` arrived; `look` was taken after it."""
-        asker = next(each for each in self._askers if each.session == answer.session)
-        sent = asker.answered(data, answer, kernel, look)
+        self, data: bytes, answer: Answer, arrived_ns: int, now_ns: int
+    ) -> list[PathState] | Refusal:
+        """An answer of one of `sessions` arrived, by the kernel at realtime `arrived_ns` (0: not known)."""
+        asker = self._asker if answer.session == self._asker.session else self._askers[0]
+        sent = asker.answered(data, answer, arrived_ns, now_ns)
         if isinstance(sent, str):
             self.refused[sent] += 1
-            return []
-        events = self._count(asker.finished())
-        delay_ns = look.raw_ns - sent.sent_raw_ns
+            return sent
+        delay_ns = now_ns - sent.sent_raw_ns
         self._delay_ns = max(delay_ns, self._delay_ns * 7 // 8)
         self._unanswered, self._silent_since_ns, self._failures = 0, None, 0
-        changed = asker is self._asker and self._addresses.answered(sent.place, delay_ns)
-        if changed or not self.alive:
-            return [*events, *self._came_up(look.raw_ns)]
-        return events
+        if asker is not self._asker:
+            asker.close()
+            return []
+        changed = self._addresses.answered(sent.place, delay_ns)
+        return self._came_up(now_ns) if changed or not self.alive else []
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether `settle` has something to give."""
+        return any(asker.has_finished for asker in self._askers)
+
+    def settle(self, look: Look, raw_of: Callable[[int], RawStamp | None]) -> list[DirectExchange]:
+        """Finished exchanges; `look` was taken after the last answer, `raw_of` puts kernel stamps on RAW.
+
+        Not in the middle of a train, so that one look does for all of it.
+        """
+        found = [each for asker in self._askers for each in asker.finished(look, raw_of)]
+        self.exchanges += len(found)
+        if len(self._askers) > 1 and self._askers[0].is_empty:
+            del self._askers[0]
+        return found
 
     def slept(self) -> None:
         """This computer slept: nothing that is under way can be used."""
         for asker in self._askers:
-            asker.give_up()
+            self.refused["slept"] += asker.give_up()
 
-    def end(self) -> list[DirectExchange | PathState]:
-        """No more of it; what is unfinished is handed out as it is."""
-        events: list[DirectExchange | PathState] = []
+    def end(self) -> PathState:
+        """No more of it; `settle` gives what is unfinished."""
         for asker in self._askers:
-            events += self._count(asker.rest())
-        return [*events, PathState(self.vehicle, self._asker.session, alive=False, address=None, reason="stopped")]
+            asker.close()
+        return PathState(self.vehicle, self._asker.session, alive=False, address=None, reason="stopped")
 
     # Inside
 
@@ -212,6 +226,13 @@ class DirectPath:
             due_ns = self._schedule.due_ns
         return min(due_ns, max(self._search_ns, self._sent_ns + _ROUND_NS))
 
+    def _expire(self, now_ns: int) -> None:
+        self._overdue_ns = now_ns + _OVERDUE_NS
+        for asker in self._askers:
+            asker.expire(now_ns)
+        if len(self._askers) > 1 and self._askers[0].is_empty:
+            del self._askers[0]
+
     def _is_silent(self, now_ns: int) -> bool:
         since_ns = self._silent_since_ns
         if since_ns is None or self._unanswered < _LOST_AFTER:
@@ -228,28 +249,23 @@ class DirectPath:
         self._search_ns = now_ns + _SEARCH_NS[min(self._failures, len(_SEARCH_NS) - 1)]
         self._failures += 1
 
-    def _came_up(self, now_ns: int) -> list[DirectExchange | PathState]:
+    def _came_up(self, now_ns: int) -> list[PathState]:
         if not self.alive:
             self.alive = True
             self._search_ns = now_ns + _LOOK_AROUND_NS
             self._schedule.start_burst(now_ns)
         return [self._state("answers")]
 
-    def _lost(
-        self, reason: Literal["silent", "unreachable"], now_ns: int
-    ) -> list[DirectExchange | PathState]:
+    def _lost(self, reason: Literal["silent", "unreachable"], now_ns: int) -> list[PathState]:
         self.alive = False
         self._addresses.lost()
         self._search_ns = now_ns
         self._delay_ns = self._failures = 0
         self._silent_since_ns, self._unanswered = None, 0
-        return [*self._count(self._asker.rest()), self._state(reason)]
+        self._asker.close()
+        return [self._state(reason)]
 
     def _state(self, reason: Literal["answers", "silent", "unreachable"]) -> PathState:
         return PathState(
             self.vehicle, self._asker.session, alive=self.alive, address=self._addresses.in_use, reason=reason
         )
-
-    def _count(self, finished: list[DirectExchange]) -> list[DirectExchange | PathState]:
-        self.exchanges += len(finished)
-        return list(finished)

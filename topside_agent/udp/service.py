@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 
     from runtime.clock import Clock
     from runtime.stamp_clock import Look
+    from runtime.stamped_socket import StampedSocket
     from topside_agent.udp.interface import DirectExchange, PathCounts, PathState, PathTerms, Report
     from topside_agent.udp.path import ToSend
-    from topside_agent.udp.sockets import FamilySocket
 
 _IDLE_S, _STOP_S, _PAUSE_S = 1.0, 1.0, 0.1
 _SAMPLE_NS = round(SAMPLE_S * 1e9)
 
 
 class UdpTransport:
-    """Every method may be called from any thread and returns at once; `report` is called in the transport's."""
+    """Every method may be called from any thread and returns at once; `report` is called in its own."""
 
     def __init__(self, clock: Clock, report: Report) -> None:
         """`clock` is the agent's: all stamps are its RAW, a simulated one's too."""
@@ -41,7 +40,7 @@ class UdpTransport:
         """Exchanges of another one are of before this computer slept."""
         self._clock = StampClock(clock)
         self._look = self._clock.look()
-        self._sockets = Sockets(self._clock)
+        self._sockets = Sockets(clock)
         self._report = report
         self._paths: dict[str, DirectPath] = {}
         self._sessions: dict[int, DirectPath] = {}
@@ -103,11 +102,12 @@ class UdpTransport:
 
     def _measure(self, vehicle: str, terms: PathTerms) -> list[DirectExchange | PathState]:
         now_ns = self._clock.raw_ns()
-        path, events = self._paths.get(vehicle), []
+        events: list[DirectExchange | PathState] = []
+        path = self._paths.get(vehicle)
         if path is None:
             path = self._paths[vehicle] = DirectPath(vehicle, terms, now_ns)
         else:
-            events = path.renew(terms, now_ns)
+            events += path.renew(terms, now_ns)
         self._sessions = {session: each for each in self._paths.values() for session in each.sessions}
         self._deadlines.set(vehicle, now_ns)
         return events
@@ -119,7 +119,8 @@ class UdpTransport:
         self._deadlines.forget(vehicle)
         for session in path.sessions:
             self._sessions.pop(session, None)
-        return path.end()
+        state = path.end()
+        return [*path.settle(self._take_look(self._clock.raw_ns()), self._clock.raw_of), state]
 
     def _burst(self, vehicle: str) -> list[DirectExchange | PathState]:
         if path := self._paths.get(vehicle):
@@ -136,7 +137,7 @@ class UdpTransport:
                 self._turn()
             except Exception as error:  # noqa: BLE001 - one datagram must not end the transport
                 self._faults.note(error, "the UDP transport: an internal fault", self._clock.raw_ns())
-                time.sleep(_PAUSE_S)
+                self._stopping.wait(_PAUSE_S)
         for vehicle in list(self._paths):
             self._events += self._forget(vehicle)
         if self._events:
@@ -168,31 +169,37 @@ class UdpTransport:
         due_ns = min(self._deadlines.due_ns, self._look.raw_ns + _SAMPLE_NS)
         return min(max(0.0, (due_ns - self._clock.raw_ns()) / 1e9), _IDLE_S)
 
-    def _receive(self, used: FamilySocket) -> None:
-        received = used.stamped.receive(SIZE + 1)
+    def _receive(self, used: StampedSocket) -> None:
+        received = used.receive(SIZE + 1)
         now_ns = self._clock.raw_ns()
         if received is None:
-            used.stamped.collect(-1)
+            used.collect(-1)
             return
         data, stamp_ns, _ = received
         answer = parse_answer(data)
         path = None if answer is None else self._sessions.get(answer.session)
-        if answer is None or path is None or not path.expects(answer):
-            if path is None:
-                self._refused["length" if len(data) != SIZE else "kind" if answer is None else "session"] += 1
-            if pause_s := self._brake.refused(now_ns):
-                time.sleep(pause_s)
+        if answer is None or path is None:
+            self._refused["length" if len(data) != SIZE else "kind" if answer is None else "session"] += 1
+            self._refuse(now_ns)
             return
-        look = self._take_look(now_ns)
-        kernel = self._clock.raw_of(stamp_ns) if stamp_ns else None
-        self._events += path.answered(data, answer, kernel, look)
+        states = path.answered(data, answer, stamp_ns, now_ns)
+        if isinstance(states, str):
+            self._refuse(now_ns)
+            return
+        self._events += states
         self._serve(path, self._clock.raw_ns())
 
+    def _refuse(self, now_ns: int) -> None:
+        if pause_s := self._brake.refused(now_ns):
+            self._stopping.wait(pause_s)
+
     def _serve(self, path: DirectPath, now_ns: int) -> None:
-        to_send, events = path.serve(now_ns)
-        self._events += events
+        to_send, states = path.serve(now_ns)
+        self._events += states
         for each in to_send:
             self._send(path, each)
+        if not to_send and path.has_finished:
+            self._events += path.settle(self._take_look(now_ns), self._clock.raw_of)
         self._deadlines.set(path.vehicle, path.due_ns)
 
     def _send(self, path: DirectPath, to_send: ToSend) -> None:
@@ -202,7 +209,9 @@ class UdpTransport:
             path.was_not_sent(to_send)
         else:
             used, number = sent
-            path.was_sent(to_send, number, used, before_ns, self._look, self.generation)
+            path.was_sent(
+                to_send, number, used, sent_ns=before_ns, sets=self._look.sets, generation=self.generation
+            )
 
     def _take_look(self, now_ns: int) -> Look:
         before, self._look = self._look, self._clock.look(now_ns)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtime.logs import PeerLog
 from runtime.stamped_socket import StampedSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runtime.realtime_line import RawStamp
-    from runtime.stamp_clock import StampClock
+    from runtime.clock import Clock
     from runtime.stamped_socket import SocketAddress
     from topside_agent.udp.interface import Address
 
@@ -24,41 +22,22 @@ _MOST_KNOWN = 4096
 _READABLE = getattr(select, "POLLIN", 1)
 
 
-class FamilySocket:
-    """A socket, and when its datagrams left on topside's RAW."""
-
-    def __init__(self, family: int, clock: StampClock) -> None:
-        self.stamped = StampedSocket(family)
-        self._clock = clock
-
-    def send(self, data: bytes, to: SocketAddress) -> int | None:
-        """Send, and take the stamp from the error queue, which else ends every wait at once."""
-        number = self.stamped.send(data, to)
-        if number is not None:
-            self.stamped.collect(number)
-        return number
-
-    def departed(self, number: int) -> RawStamp | None:
-        """RAW when datagram `number` left; asked once."""
-        stamp_ns = self.stamped.left(number)
-        return self._clock.raw_of(stamp_ns) if stamp_ns else None
-
-
 class Sockets:
     """Sends to addresses, and waits for datagrams; `wake` may be called from any thread."""
 
-    def __init__(self, clock: StampClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._families: dict[int, FamilySocket] = {}
+        self._families: dict[int, StampedSocket] = {}
         self._known: dict[Address, tuple[int, SocketAddress]] = {}
         self._faults = PeerLog(_log)
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
-        self._wait = _waiter()
-        self._sources: dict[int, FamilySocket | None] = {self._wake_read.fileno(): None}
+        self._poll = _Poll()
+        self._poll.add(self._wake_read.fileno())
+        self._sources: dict[int, StampedSocket] = {}
 
-    def send(self, data: bytes, address: Address) -> tuple[FamilySocket, int] | None:
+    def send(self, data: bytes, address: Address) -> tuple[StampedSocket, int] | None:
         """The socket that sent it and the datagram's number there; None: it could not be sent."""
         try:
             family, to = self._known.get(address) or self._resolve(address)
@@ -72,14 +51,14 @@ class Sockets:
         if number is None:
             self._known.pop(address, None)  # its interface may have another number now
             return None
+        used.collect(number)  # what waits in the error queue ends every wait at once
         return used, number
 
-    def wait(self, seconds: float) -> list[FamilySocket]:
+    def wait(self, seconds: float) -> list[StampedSocket]:
         """Those sockets that have something, after `seconds` at the most."""
         readable = []
-        for source in self._wait(list(self._sources), seconds):
-            used = self._sources[source]
-            if used is not None:
+        for source in self._poll.wait(seconds):
+            if used := self._sources.get(source):
                 readable.append(used)
             else:
                 self._wake_read.recv(4096)
@@ -87,15 +66,13 @@ class Sockets:
 
     def wake(self) -> None:
         """End the wait."""
-        try:
+        with contextlib.suppress(OSError):  # it is full, or closed: either way the wait ends
             self._wake_write.send(b"x")
-        except OSError:
-            pass  # it is full, or closed: either way the wait ends
 
     def close(self) -> None:
         """Close all."""
         for used in self._families.values():
-            used.stamped.close()
+            used.close()
         self._wake_read.close()
         self._wake_write.close()
 
@@ -109,26 +86,28 @@ class Sockets:
         self._known[address] = int(family), to  # type: ignore[assignment]
         return self._known[address]
 
-    def _open(self, family: int) -> FamilySocket:
-        used = self._families[family] = FamilySocket(family, self._clock)
-        if used.stamped.refused:
-            _log.info("datagrams are stamped in user space: %s", used.stamped.refused)
-        self._sources[used.stamped.socket.fileno()] = used
+    def _open(self, family: int) -> StampedSocket:
+        used = self._families[family] = StampedSocket(family)
+        if used.refused:
+            _log.info("datagrams are stamped in user space: %s", used.refused)
+        self._sources[used.socket.fileno()] = used
+        self._poll.add(used.socket.fileno())
         return used
 
 
-def _waiter() -> Callable[[list[int], float], list[int]]:
-    """poll(2) where the system has it; select(2) takes no descriptor above 1023."""
-    if not hasattr(select, "poll"):
-        return lambda sources, seconds: select.select(sources, [], [], seconds)[0]
-    polled = select.poll()
-    registered: set[int] = set()
+class _Poll:
+    """poll(2), where the system has it; select(2) takes no descriptor above 1023."""
 
-    def wait(sources: list[int], seconds: float) -> list[int]:
-        for source in sources:
-            if source not in registered:
-                polled.register(source, _READABLE)
-                registered.add(source)
-        return [source for source, _ in polled.poll(seconds * 1000)]
+    def __init__(self) -> None:
+        self._poll: Any = getattr(select, "poll", list)()
+        self._sources: list[int] = []
 
-    return wait
+    def add(self, source: int) -> None:
+        self._sources.append(source)
+        if hasattr(self._poll, "register"):
+            self._poll.register(source, _READABLE)
+
+    def wait(self, seconds: float) -> list[int]:
+        if hasattr(self._poll, "register"):
+            return [source for source, _ in self._poll.poll(seconds * 1000)]
+        return select.select(self._sources, [], [], seconds)[0]

@@ -14,7 +14,7 @@ CARRIED_ON = timedelta(milliseconds=100)
 
 def running(boat):
     checker = boat.checker()
-    topside = boat.topside(holdover_after_s=1.0)
+    topside = boat.topside(holdover_after_s=1.0, no_udp=True)
     pi = boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=25.0)
     checker.until_state("rov1", "locked")
     return checker, topside, pi
@@ -51,7 +51,7 @@ def test_a_topside_that_is_restarted_measures_again(boat):
     checker, topside, _ = running(boat)
     topside.stop()
     heard = len(checker.heard)
-    boat.topside(holdover_after_s=1.0)
+    boat.topside(holdover_after_s=1.0, no_udp=True)
     checker.until_state("rov1", "locked", after=heard, within_s=HEALED_S)
     assert checker.wrong == []
 

@@ -66,7 +66,7 @@ class CallbackRunner:
         if asleep_s(self._clock):
             return
         received, stamp = self.arrivals.reading()
-        self._fresh = True
+        self._fresh = self.arrivals.fresh
         try:
             self._callbacks.received(Incoming(topic, payload, retain, received, stamp))
         except Exception as error:  # noqa: BLE001 - see the class

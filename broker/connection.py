@@ -174,8 +174,7 @@ class Connection:
         """
         if not self.up:
             return False
-        for message in messages:
-            self._echoes.published(message.topic, self._clock.raw_ns())
+        self._echoes.published([message.topic for message in messages], self._clock.raw_ns())
         self._client.send(fitting(messages, self._limited_log), self._clock.raw_ns)
         return True
 

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 WAIT_NS = 5_000_000_000
 """After it was published and the subscription granted: a broker that lets both pass sends it at once."""
@@ -50,11 +50,12 @@ class Echoes:
             else:
                 self._forget(name)
 
-    def published(self, topic: str, now_raw_ns: int) -> None:
-        """A message was sent."""
-        self.last.append(topic)
-        if topic in self._unproved:
-            self._awaited.setdefault(topic, now_raw_ns)
+    def published(self, topics: Sequence[str], now_raw_ns: int) -> None:
+        """Messages were sent."""
+        self.last.extend(topics)
+        for topic in topics if self._unproved else ():
+            if topic in self._unproved:
+                self._awaited.setdefault(topic, now_raw_ns)
 
     def heard(self, topic: str, *, retained: bool) -> None:
         """A message came; one that is retained may be old, and proves nothing."""

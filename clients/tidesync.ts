@@ -211,6 +211,8 @@ export interface SessionView {
   error: string | null;
   /** By the recorder's clock; null: not known */
   started_at: string | null;
+  /** Of a stopped session: its last exchanges and its track are still being written */
+  closing?: boolean;
   /** Since its recorder reported it; a running one does so at least every 5 s */
   told_s: number | null;
 }
@@ -253,6 +255,8 @@ export interface StartedView {
   error: string | null;
   /** By the recorder's clock; null: not known */
   started_at: string | null;
+  /** Of a stopped session: its last exchanges and its track are still being written */
+  closing?: boolean;
   /** Since its recorder reported it; a running one does so at least every 5 s */
   told_s: number | null;
   /** What is unusual about the request; it is recorded anyway */
@@ -328,6 +332,8 @@ export interface VehicleView {
   topside_online: boolean | null;
   /** Of topsides that share vehicles; null: it shares none */
   group?: string | null;
+  /** Whether of the vehicle's results this one is to be used while it is `fresh`: of several topsides' results the one with the least bound that is not in doubt */
+  in_use?: boolean;
   /** Sessions that record it */
   recording: Array<string>;
   last_event: LastEvent | null;

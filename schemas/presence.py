@@ -25,6 +25,9 @@ class Heartbeat(Message):
     uptime_s: Annotated[float, Field(ge=0, le=LATEST_NS // 10**9)] | None = None
     """For how long the process has been running: of two of one name in a group the later one stops. Null: not
     known."""
+    settling: bool | None = None
+    """In a group: it has come, or come back after a silence, less than 6 s ago, and may not measure yet what
+    others have left. Null: not known."""
 
 
 class Member(Message):

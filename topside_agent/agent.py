@@ -79,7 +79,8 @@ class TopsideAgent(MqttAgent):
         mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
-        self._homeassistant = HomeAssistant(settings, self._connection.publish)
+        listen = None if settings.group else self._connection.subscribe  # there the owner alone measures
+        self._homeassistant = HomeAssistant(settings, self._connection.publish, listen)
         self._upkeep_due_ns = 0
         self.handshakers = [self._handshaker(*pair, get) for pair in settings.http_urls.items()]
 
@@ -156,6 +157,8 @@ class TopsideAgent(MqttAgent):
         elif kind in _REPORTS:
             self._on_report(letter)
         elif kind in OWN:
+            if isinstance(letter.body, messages.OffsetResult) and not letter.incoming.retain:
+                self._homeassistant.heard(letter.body, letter.incoming.received.raw_ns)
             self._presence.received(letter)
             self._upkeep_due_ns = 0  # a namesake is reported at once
         elif kind is topics.TOPSIDE_COMMAND and not letter.incoming.retain:
@@ -167,6 +170,7 @@ class TopsideAgent(MqttAgent):
         if now.raw_ns >= self._upkeep_due_ns:
             self._upkeep_due_ns = now.raw_ns + _UPKEEP_NS
             self._own_clock.tick(now.raw_ns)
+            self._homeassistant.tick(now.raw_ns)
             if self._connection.up and self._presence.tick(now.raw_ns):
                 for measurement in self._vehicles:
                     self._perform(measurement, measurement.recheck(now.raw_ns))

@@ -10,6 +10,8 @@ from schemas.messages import OffsetResult
 from schemas.presence import Heartbeat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from broker.inbox import Letter
     from broker.interface import MqttConnection
     from broker.subscriptions import Answered
@@ -36,6 +38,8 @@ class Presence:
     ) -> None:
         self._builder, self._connection, self._namesakes = builder, connection, namesakes
         self._boot_id = boot_id
+        self.settling: Callable[[int], bool] | None = None
+        """Of a group's topside: whether it is settling at this RAW, as its heartbeats say."""
         self._started_ns: int | None = None
         self._heartbeat_due_ns = 0
         self._offline = False
@@ -87,7 +91,10 @@ class Presence:
             self._heartbeat_due_ns = (now_raw_ns if missed else self._heartbeat_due_ns) + HEARTBEAT_NS
             self._started_ns = now_raw_ns if self._started_ns is None else self._started_ns
             uptime_s = (now_raw_ns - self._started_ns) / 1e9
-            self._connection.publish(self._builder.heartbeat(instance_id, self._boot_id, uptime_s))
+            settling = self.settling(now_raw_ns) if self.settling else None
+            self._connection.publish(
+                self._builder.heartbeat(instance_id, self._boot_id, uptime_s, settling=settling)
+            )
         alive = self._namesakes.alive(now_raw_ns)
         if alive == self._warned:
             return False

@@ -25,7 +25,7 @@ _PAYLOAD = (
     '"offset_ms":%.6f,"lower_ms":%.6f,"upper_ms":%.6f,"max_error_ms":%.6f,"u95_ms":0.05,"precision_ms":0.03,'
     '"drift_ppm":%.4f,"drift_error_ppm":0.8,"delay_min_ms":%.6f,"exchanges":240,"rejected":2,"segment":0,'
     '"steps":0,"boot_id":"bench","measured_at":"%s","measured_unix_ms":%d,"age_s":0.0,"conditional":false,'
-    '"interval_s":%g,"instance_id":"bench","duplicates":null,"error":null}'
+    '"interval_s":%.1f,"rate":1.0,"instance_id":"bench","duplicates":null,"error":null}'
 )
 
 

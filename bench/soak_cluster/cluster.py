@@ -64,7 +64,15 @@ class Node(ABC):
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
 
-    def start_again(self) -> None:
+    def wait_until_healthy(self, deadline: float) -> None:
+        """TimeoutError when it is not by then, on the monotonic clock, in seconds."""
+        while not self.healthy:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} is not healthy; its log: {self.log_path}")
+            self._start_again()
+            time.sleep(0.1)
+
+    def _start_again(self) -> None:
         """As its supervisor does where it has ended by itself: RabbitMQ 3 gives up if a node is late."""
         if self._process and self._process.poll() is not None:
             self.start()
@@ -78,6 +86,9 @@ class Node(ABC):
 
 class Cluster(ABC):
     """Started, stopped and given accounts as a whole, below `folder`."""
+
+    in_turn = False
+    """Whether a node is started only once the one before it is healthy."""
 
     def __init__(self, folder: Path, find_port: Callable[[str], int]) -> None:
         self.folder = folder
@@ -118,19 +129,18 @@ class Cluster(ABC):
         return [word for key, value in settings for word in (f"--{key.replace('_', '-')}", str(value))]
 
     def start(self) -> None:
+        deadline = time.monotonic() + _HEALTHY_S
         for node in self.nodes:
             node.start()
+            if self.in_turn:
+                node.wait_until_healthy(deadline)
         self.wait_until_healthy()
 
     def wait_until_healthy(self) -> None:
         """Every node; TimeoutError when one is not in time."""
         deadline = time.monotonic() + _HEALTHY_S
         for node in self.nodes:
-            while not node.healthy:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{node.name} is not healthy; its log: {node.log_path}")
-                node.start_again()
-                time.sleep(0.1)
+            node.wait_until_healthy(deadline)
 
     def stop(self) -> None:
         for node in self.nodes:

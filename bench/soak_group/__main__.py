@@ -30,6 +30,8 @@ def main() -> int:
         arguments.markdown,
         arguments.json,
     )
+    for each in verdict.requirements:
+        print(f"{'holds ' if each.holds else 'FAILED'} {each.wanted}: {each.found}", flush=True)
     return 1 if verdict.failures else 0
 
 

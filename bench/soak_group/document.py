@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from bench.soak_group.run import Fault
     from bench.soak_group.setup import Plan
-    from bench.soak_recorder.verdict import Verdict
+    from bench.soak_group.takeovers import Takeover
+    from bench.soak_group.verdict import GroupVerdict
 
 _PAGE = """# Topsides that share a fleet, under random faults
 
@@ -23,36 +24,60 @@ behind a proxy of its own, mosquitto, and {plan.vehicles} stand-ins for vehicles
 {plan.rate_hz:g} times a second. All run on one machine and its clock, so the truth is known of every result.
 
 A fault is a topside that is killed (SIGKILL), stopped (SIGSTOP), cut off (its connection carries nothing and
-is not closed) or ended orderly, for 0.5 to 12 s; then it is started, continued, connected again. The next
-one comes up to 20 s later, settled or not. *Measured again* is from the fault to the next answer of the
-vehicle that waited longest, to another topside or to the same one after the fault. *Measured by two* counts
+is not closed) or ended orderly, for 0.5 to 9 s; then it is started, continued, connected again. The next
+one comes up to 15 s later, settled or not; four times in a hundred nothing happens for 45 s before it.
+*Measured again* is from the fault to the next answer of the vehicle that waited longest, to another topside
+or to the same one after the fault. *Measured by two* counts
 answers to both, since the last fault began or ended. The first bound after a takeover is compared with the
-median of 10 s before it, where the standby had followed the vehicle for 30 s: before that it knows less than
-the owner did. The max error depends on where in the bound the offset is, too.
+median of 10 s before it, where the owner alone had measured the vehicle for so long and its standby was
+undisturbed: one that was started less than a minute ago knows less than the owner did, since the bound rests
+on the least delays. The max error depends on where in the bound the offset is, too.
 
-{figures}
+{requirements}
 
-## What failed
-
-{failures}
+{wide}{figures}
 """
 
 
-def document(plan: Plan, machine: str, verdict: Verdict) -> str:
+def document(plan: Plan, machine: str, verdict: GroupVerdict) -> str:
     """The whole page."""
     return _PAGE.format(
         plan=plan,
         version=VERSION,
         machine=machine,
         topsides=len(WEIGHTS),
+        requirements=markdown_table(
+            ("required", "found", "holds"),
+            [(each.wanted, each.found, "yes" if each.holds else "**no**") for each in verdict.requirements],
+        ),
+        wide=_wide(verdict),
         figures=markdown_table(
             ("figure", "value"), [(name, f"{value:g}") for name, value in verdict.figures.items()]
         ),
-        failures="\n".join(f"- {failure}" for failure in verdict.failures) or "Nothing.",
     )
 
 
-def as_json(plan: Plan, machine: str, faults: Sequence[Fault], verdict: Verdict) -> dict[str, Any]:
+def _wide(verdict: GroupVerdict) -> str:
+    """The takeovers after which the bound was too wide, by fault."""
+    by_fault: dict[tuple[int, str], list[Takeover]] = {}
+    for each in verdict.wide:
+        by_fault.setdefault((each.fault, each.kind), []).append(each)
+    if not by_fault:
+        return ""
+    rows = [
+        (
+            f"{number + 1}, {kind}",
+            str(len(some)),
+            f"{min(each.followed_s for each in some):.0f} to {max(each.followed_s for each in some):.0f}",
+            f"{max(each.width for each in some):.2f}",
+        )
+        for (number, kind), some in by_fault.items()
+    ]
+    titles = ("fault after which bounds were wider", "vehicles", "s followed before", "greatest ratio")
+    return markdown_table(titles, rows) + "\n\n"
+
+
+def as_json(plan: Plan, machine: str, faults: Sequence[Fault], verdict: GroupVerdict) -> dict[str, Any]:
     """Everything that was found."""
     return {
         "version": VERSION,
@@ -61,6 +86,8 @@ def as_json(plan: Plan, machine: str, faults: Sequence[Fault], verdict: Verdict)
         "faults": [
             plain(fault._replace(vehicles=())) | {"vehicles": len(fault.vehicles)} for fault in faults
         ],
+        "requirements": [plain(each) for each in verdict.requirements],
+        "wide": [plain(each) for each in verdict.wide],
         "figures": verdict.figures,
         "failures": verdict.failures,
     }

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.soak_group.setup import Plan
-    from bench.soak_recorder.verdict import Verdict
+    from bench.soak_group.verdict import GroupVerdict
 
-_PAUSES_S = (3.0, 10.0, 20.0)
-"""The next fault comes within one of these: before the group has settled, or when standbys know much."""
+_LASTS_S = (0.5, 9.0)
+_PAUSES_S = (1.5, 5.0, 15.0)
+"""The next fault comes within one of these, before the group has settled or after it."""
+_QUIET_EVERY, _QUIET_S = 25, 45.0
+"""So often nothing happens for so long, that standbys know much."""
 _LONGEST_S = 60.0
 _LOOK_S = 0.1
 
@@ -49,7 +52,7 @@ class Soak:
     shares: dict[str, int] = field(default_factory=dict)
     """How many vehicles each measured, once settled."""
 
-    def run(self) -> Verdict:
+    def run(self) -> GroupVerdict:
         """Start, disturb, judge."""
         with ExitStack() as stack:
             setup = Setup(self.plan, self.folder)
@@ -57,10 +60,12 @@ class Soak:
             began_s = setup.observer.now_s
             for topside in setup.topsides.values():
                 topside.start()
-            settled_s = self._settle(setup) - max(setup.observer.first_beat_s.values())
-            self.say(f"settled {settled_s:.1f} s after the last start: {self.shares}")
+            settled_at_s = self._settle(setup)
+            self.say(f"settled after {settled_at_s - began_s:.1f} s: {self.shares}")
             chance = random.Random(self.plan.seed)
-            for _ in range(self.plan.faults):
+            for number in range(self.plan.faults):
+                if number % _QUIET_EVERY == _QUIET_EVERY - 1:
+                    time.sleep(_QUIET_S)
                 fault = self._disturb(setup, chance)
                 self.faults.append(fault)
                 self.say(
@@ -69,7 +74,7 @@ class Soak:
                     f" within {fault.again_s:.2f} s"
                 )
             self._settle(setup)
-            return judged(self.plan, setup.observer, self.faults, self.shares, settled_s)
+            return judged(self.plan, setup.observer, self.faults, self.shares, settled_at_s)
 
     def _settle(self, setup: Setup) -> float:
         """Wait until each vehicle is measured by its owner alone; returns since when it is, at the latest."""
@@ -92,7 +97,7 @@ class Soak:
         """One fault, its end, and a while."""
         topside = chance.choice(sorted(setup.topsides))
         kind = chance.choice(["kill", "stop", "cut", "leave"])
-        lasts_s = chance.uniform(0.5, 12.0)
+        lasts_s = chance.uniform(*_LASTS_S)
         program, cut = setup.topsides[topside], setup.links[topside].cut
         now_s = setup.observer.now_s
         recent_s = now_s - 1.5 / self.plan.rate_hz

@@ -1,12 +1,14 @@
-"""What a soak of a group found: every figure, and which of them are failures."""
+"""What a soak of a group found: every figure, and which of them are not as required."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from math import sqrt
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.soak_group.setup import WEIGHTS
+from bench.soak_group.takeovers import Takeover, takeovers
 from bench.soak_recorder.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -17,8 +19,31 @@ if TYPE_CHECKING:
     from bench.soak_group.setup import Plan
 
 AGAIN_S, HOLD_DOWN_S, SETTLED_S, WIDER = 5.0, 5.0, 10.0, 2.0
-_BEFORE_S, _KNOWN_S = 10.0, 30.0
-"""The bound before a takeover is the median of so many seconds; a standby is to have followed for so long."""
+_LONG_S = 60.0
+"""A standby that has followed a vehicle for so long knows about as much as its owner."""
+
+
+class Requirement(NamedTuple):
+    """One thing that is required, what was found, and whether that is enough."""
+
+    wanted: str
+    found: str
+    holds: bool
+
+
+@dataclass
+class GroupVerdict(Verdict):
+    """With a line for each thing that is required of a group."""
+
+    requirements: list[Requirement] = field(default_factory=list)
+    wide: list[Takeover] = field(default_factory=list)
+    """Those after which the bound was wider than is required."""
+
+    def require(self, wanted: str, found: str, *, holds: bool) -> None:
+        """Keep the line; one that does not hold is a failure."""
+        self.requirements.append(Requirement(wanted, found, holds))
+        if not holds:
+            self.failures.append(f"{wanted}: {found}")
 
 
 class _Spell(NamedTuple):
@@ -28,57 +53,98 @@ class _Spell(NamedTuple):
 
 
 def judged(
-    plan: Plan, observer: Observer, faults: Sequence[Fault], shares: Mapping[str, int], settled_s: float
-) -> Verdict:
+    plan: Plan,
+    observer: Observer,
+    faults: Sequence[Fault],
+    shares: Mapping[str, int],
+    settled_at_s: float,
+) -> GroupVerdict:
     """Every figure against what is required."""
-    verdict = Verdict()
-    _at_most(
-        verdict, "s from the last one's first heartbeat until settled", settled_s, SETTLED_S * plan.patience
+    verdict = GroupVerdict()
+    limit_s, settled_s = SETTLED_S * plan.patience, settled_at_s - max(observer.first_beat_s.values())
+    verdict.require(
+        f"settled within {limit_s:g} s of the last one's first heartbeat",
+        f"{settled_s:.2f} s",
+        holds=settled_s <= limit_s,
     )
+    _check_shares(verdict, plan, shares)
+    _check_again(verdict, plan, faults)
+    _check_doubled(verdict, plan, observer, faults)
+    _check_bounds(verdict, plan, list(takeovers(observer, faults, settled_at_s)))
+    verdict.note("results held against the truth", observer.results, at_least=1)
+    wrong = len(observer.wrong)
+    verdict.require(
+        "no result whose bound does not hold the truth", f"{wrong} of {observer.results}", holds=not wrong
+    )
+    verdict.failures += observer.wrong[:5]
+    return verdict
+
+
+def _check_shares(verdict: GroupVerdict, plan: Plan, shares: Mapping[str, int]) -> None:
     total = sum(WEIGHTS.values())
     for name, weight in WEIGHTS.items():
         share = weight / total
         spread = 3 * sqrt(plan.vehicles * share * (1 - share))
-        verdict.note(f"vehicles of {name}", shares[name])
-        if abs(shares[name] - plan.vehicles * share) > spread:
-            verdict.failures.append(
-                f"{name} measures {shares[name]}, not {plan.vehicles * share:g} ± {spread:g}"
-            )
+        verdict.require(
+            f"{name} measures {plan.vehicles * share:g} ± {spread:.1f} vehicles",
+            f"{shares[name]}",
+            holds=abs(shares[name] - plan.vehicles * share) <= spread,
+        )
+
+
+def _check_again(verdict: GroupVerdict, plan: Plan, faults: Sequence[Fault]) -> None:
+    limit_s = AGAIN_S * plan.patience
     for kind in sorted({fault.kind for fault in faults}):
         again_s = [fault.again_s for fault in faults if fault.kind == kind and fault.vehicles]
         verdict.note(f"{kind}: times", len(again_s))
         if again_s:
             verdict.note(f"{kind}: s until measured again, median", round(median(again_s), 2))
-            what = f"{kind}: s until measured again, longest"
-            _at_most(verdict, what, max(again_s), AGAIN_S * plan.patience)
+            verdict.note(f"{kind}: s until measured again, longest", round(max(again_s), 2))
+    again_s = [fault.again_s for fault in faults if fault.vehicles]
+    late = sum(each > limit_s for each in again_s)
+    verdict.require(
+        f"every vehicle measured again within {limit_s:g} s of each fault",
+        f"later after {late} of {len(again_s)}; at the most {max(again_s, default=0.0):.2f} s",
+        holds=not late,
+    )
+
+
+def _check_doubled(verdict: GroupVerdict, plan: Plan, observer: Observer, faults: Sequence[Fault]) -> None:
+    limit_s = HOLD_DOWN_S * plan.patience
     events_s = sorted(each for fault in faults for each in (fault.at_s, fault.at_s + fault.lasts_s))
-    twice_s = [each for vehicle in list(observer.pongs) for each in _twice(observer, vehicle, plan, events_s)]
-    verdict.note("times measured by two at once", len(twice_s))
-    longest = max(twice_s, default=0.0)
-    _at_most(verdict, "s measured by two at once, longest", longest, HOLD_DOWN_S * plan.patience)
-    changed = [each for fault in faults for each in _takeovers(observer, faults, fault)]
-    verdict.note("vehicles taken over by a standby that had followed them", len(changed))
-    for what, number in (("width of the bound", 0), ("max error", 1)):
-        ratios = sorted(each[number] for each in changed)
-        if ratios:
-            verdict.note(f"{what} after over before: median", round(median(ratios), 3))
-            verdict.note(f"{what} after over before: 99th percentile", round(_high(ratios), 3))
-            verdict.note(f"{what} after over before: greatest", round(ratios[-1], 3))
-            verdict.note(f"{what} after over before: above {WIDER:g}", sum(each > WIDER for each in ratios))
-    if changed and _high(sorted(width for width, _ in changed)) > WIDER * plan.patience:
-        verdict.failures.append(
-            f"of a hundred bounds after a takeover one is more than {WIDER:g} times as wide"
-        )
-    verdict.note("results held against the truth", observer.results, at_least=1)
-    verdict.note("results whose bound does not hold the truth", len(observer.wrong), wanted=0)
-    verdict.failures += observer.wrong[:5]
-    return verdict
+    found = [each for vehicle in list(observer.pongs) for each in _twice(observer, vehicle, plan, events_s)]
+    longest_s, longer = max(found, default=0.0), sum(each > limit_s for each in found)
+    if found:
+        verdict.note("s measured by two at once, median", round(median(found), 2))
+        verdict.note("s measured by two at once, 99th percentile", round(_high(sorted(found)), 2))
+    verdict.require(
+        f"no vehicle measured by two at once for longer than {limit_s:g} s",
+        f"longer {longer} of {len(found)} times; at the most {longest_s:.2f} s",
+        holds=not longer,
+    )
 
 
-def _at_most(verdict: Verdict, name: str, value: float, limit: float) -> None:
-    verdict.note(name, round(value, 3))
-    if value > limit:
-        verdict.failures.append(f"{name}: {value:.3f}, more than {limit:g}")
+def _check_bounds(verdict: GroupVerdict, plan: Plan, changed: Sequence[Takeover]) -> None:
+    limit = WIDER * plan.patience
+    for name, some in (
+        (f"followed for {_LONG_S:g} s", [each for each in changed if each.followed_s >= _LONG_S]),
+        ("followed for less long", [each for each in changed if each.followed_s < _LONG_S]),
+    ):
+        verdict.note(f"taken over, {name}", len(some))
+        for what in ("width", "max_error"):
+            ratios = sorted(getattr(each, what) for each in some)
+            if ratios:
+                title = f"{name}: {what} after over before"
+                verdict.note(f"{title}: median", round(median(ratios), 2))
+                verdict.note(f"{title}: 99th percentile", round(_high(ratios), 2))
+                verdict.note(f"{title}: greatest", round(ratios[-1], 2))
+    verdict.wide = [each for each in changed if each.width > limit]
+    known = sum(each.followed_s >= _LONG_S for each in verdict.wide)
+    verdict.require(
+        f"the bound after a takeover within {limit:g} times that before",
+        f"wider after {len(verdict.wide)} of {len(changed)}, {known} of them followed for {_LONG_S:g} s",
+        holds=not verdict.wide,
+    )
 
 
 def _spells(observer: Observer, vehicle: str, plan: Plan) -> list[_Spell]:
@@ -109,32 +175,3 @@ def _twice(observer: Observer, vehicle: str, plan: Plan, events_s: Sequence[floa
 
 def _high(ratios: Sequence[float]) -> float:
     return ratios[int(len(ratios) * 0.99)]
-
-
-def _takeovers(observer: Observer, faults: Sequence[Fault], fault: Fault) -> Iterator[tuple[float, float]]:
-    """Of each vehicle that a standby took over: the first bound after over that before, in width and error.
-
-    Only of those that nobody else had measured for `_KNOWN_S`, by one that nothing had befallen for so long.
-    """
-    disturbed = {
-        each.topside
-        for each in faults
-        if each.at_s + each.lasts_s > fault.at_s - _KNOWN_S and each is not fault and each.at_s <= fault.at_s
-    }
-    for vehicle in fault.vehicles:
-        bounds = observer.bounds[vehicle]
-        known = [each for each in bounds if fault.at_s - _KNOWN_S < each.at_s <= fault.at_s]
-        after = [each for each in bounds if each.at_s > fault.at_s and each.topside != fault.topside]
-        measurers = {
-            topside for at_s, topside in observer.pongs[vehicle] if fault.at_s - _KNOWN_S < at_s <= fault.at_s
-        }
-        if not known or not after or measurers != {fault.topside}:
-            continue
-        first = after[0]
-        if first.topside in disturbed or first.at_s - fault.at_s > fault.lasts_s:
-            continue
-        before = [each for each in known if each.at_s > fault.at_s - _BEFORE_S]
-        yield (
-            first.width_ms / median(each.width_ms for each in before),
-            first.max_error_ms / median(each.max_error_ms for each in before),
-        )

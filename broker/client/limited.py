@@ -53,10 +53,12 @@ def frame_fault(stream: object) -> PacketTooLargeError | None:
 
 def fitting(messages: Sequence[Outgoing], limited_log: RateLimitedLog) -> list[Outgoing]:
     """The messages that readers accept; each other is named in the log."""
+    fit = []
     for message in messages:
-        if len(message.payload) > MAX_MESSAGE_BYTES:
-            size = len(message.payload)
+        if (size := len(message.payload)) <= MAX_MESSAGE_BYTES:
+            fit.append(message)
+        else:
             limited_log.warning(
                 f"not published: {size} bytes on {message.topic}, more than {MAX_MESSAGE_BYTES}"
             )
-    return [message for message in messages if len(message.payload) <= MAX_MESSAGE_BYTES]
+    return fit

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 WIDTH = 19
 """As many digits as the largest 64-bit number has; shorter ones get spaces in front, which JSON allows."""
@@ -38,18 +38,21 @@ def with_room(payload: bytes, key: str) -> tuple[bytes, int]:
 
 
 class OneStepPacket(bytearray):
-    """An MQTT packet that paho slices right before each `send`; the slice from its first byte stamps it.
+    """MQTT packets that paho slices right before each `send`; the slice from the first byte stamps them all.
 
     A packet that could not be sent is sliced from 0 again later and stamped then; one that was
     sent in part is sliced further on and keeps its stamp. So the stamp is never later than the departure.
     """
 
     def __init__(
-        self, packet: bytes | bytearray, position: int, stamp: OneStepTimestamp, raw_ns: Callable[[], int]
+        self,
+        packet: bytes | bytearray,
+        stamps: Sequence[tuple[int, OneStepTimestamp]],
+        raw_ns: Callable[[], int],
     ):
+        """`stamps`: each with its position in `packet`."""
         super().__init__(packet)
-        self._field = slice(position, position + WIDTH)
-        self._stamp = stamp
+        self._stamps = stamps
         self._raw_ns = raw_ns
 
     @overload
@@ -60,10 +63,10 @@ class OneStepPacket(bytearray):
         """The bytes asked for, stamped first when they begin with the packet's first."""
         if type(key) is slice and key.start == 0:
             raw_ns = self._raw_ns()
-            number = b"%19d" % (raw_ns + self._stamp.plus_ns)
-            latest_ns = self._stamp.latest_ns
-            in_time = latest_ns is None or raw_ns <= latest_ns
-            if in_time and len(number) == WIDTH:  # else the length of the packet would be wrong
-                self[self._field] = number
-                self._stamp.raw_ns = raw_ns
+            for position, stamp in self._stamps:
+                number = b"%19d" % (raw_ns + stamp.plus_ns)
+                in_time = stamp.latest_ns is None or raw_ns <= stamp.latest_ns
+                if in_time and len(number) == WIDTH:  # else the length of the packet would be wrong
+                    self[position : position + WIDTH] = number
+                    stamp.raw_ns = raw_ns
         return bytearray.__getitem__(self, key)  # allocates nothing that could trigger garbage collection

@@ -45,8 +45,10 @@ class PlainClient(LimitedClient):
     """How often it has read."""
     acknowledged = 0
     """How many messages at QoS 1 it has acknowledged, where `gathers`."""
-    drained = False
-    """Whether the last read took all that there was."""
+    more = False
+    """Whether the last read left something that it had no room for."""
+    last_of_read = True
+    """Whether the packet that is being handled is the last of its read."""
     gathers = False
     """Whether messages may be let gather before a read."""
 

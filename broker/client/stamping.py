@@ -60,7 +60,6 @@ class StampingClient(PahoHooks):
         self._tls: StampingTls | None = None
         self._web: WebSocketFramer | None = None
         self._reader = PacketReader()
-        self._last_of_read = True
         self._inflight = InflightQueue(self.next_mid)
         self._dropped = 0
         self._pubacks: list[bytes] = []
@@ -81,23 +80,25 @@ class StampingClient(PahoHooks):
 
     def send(self, messages: Sequence[Outgoing], raw_ns: Callable[[], int]) -> None:
         """Publish at once, in one write; a one-step timestamp is read off `raw_ns` at that write."""
-        packets = []
+        packets, stamps, length = [], [], 0
         for message in messages:
-            topic = message.topic.encode()
+            topic, payload = message.topic.encode(), message.payload
             if message.qos:
-                packet = self._inflight.add(topic, message.payload, retain=message.retain)
-            else:
-                packet = publish_packet(topic, message.payload, retain=message.retain)
-                if message.one_step is not None and self._tcp is not None:
-                    position = len(packet) - len(message.payload) + message.one_step.position
-                    self._write(OneStepPacket(packet, position, message.one_step, raw_ns))
+                packet = self._inflight.add(topic, payload, retain=message.retain)
+                if packet is None:
                     continue
-            if packet is not None:
-                packets.append(packet)
+            else:
+                packet = publish_packet(topic, payload, retain=message.retain)
+                if message.one_step is not None and self._tcp is not None:
+                    position = length + len(packet) - len(payload) + message.one_step.position
+                    stamps.append((position, message.one_step))
+            packets.append(packet)
+            length += len(packet)
         if self._inflight.dropped > self._dropped:
             self._log_dropped()
         if packets:
-            self._write(packets[0] if len(packets) == 1 else b"".join(packets))
+            whole = packets[0] if len(packets) == 1 else b"".join(packets)
+            self._write(OneStepPacket(whole, stamps, raw_ns) if stamps else whole)
 
     def _log_dropped(self) -> None:
         if str(self._inflight.dropped).rstrip("0") == "1" or not self._dropped:
@@ -116,6 +117,7 @@ class StampingClient(PahoHooks):
         """Read once, and handle every packet that this completes."""
         del max_packets
         self.reads += 1
+        self.more = False
         stream = self.socket()
         try:
             data = stream.recv(self._read_bytes) if stream else b""
@@ -133,7 +135,6 @@ class StampingClient(PahoHooks):
 
     def _take_in(self, data: bytes) -> MQTTErrorCode:
         self.note_bytes_received()
-        self.drained = len(data) < self._read_bytes
         try:
             for packet in self._reader.feed(data):
                 failed = self._handle(packet)
@@ -143,6 +144,7 @@ class StampingClient(PahoHooks):
                     break
         finally:
             self._acknowledge()
+        self.more = len(data) >= self._read_bytes
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _acknowledge(self) -> None:
@@ -153,13 +155,12 @@ class StampingClient(PahoHooks):
             self._write(packets)
 
     def arrival(self) -> KernelStamp | None:
-        """When the kernel received the packet that is being handled, where it stamped it.
+        """When the kernel received the last byte of what was read, where it stamped it.
 
-        A read has the stamp of its last byte, which is too late for packets that ended before it.
+        That is too late for packets that ended before it: only for the `last_of_read` it may be exact.
         """
         source = self._tls or self._tcp
-        stamp = source.arrival() if source else None
-        return stamp if stamp is None or self._last_of_read else stamp._replace(exact=False)
+        return source.arrival() if source else None
 
     @property
     def unstamped_because(self) -> str | None:
@@ -206,7 +207,7 @@ class StampingClient(PahoHooks):
 
     def _handle(self, packet: Packet) -> MQTTErrorCode | None:
         """Handle one packet; returns the error, if there is one."""
-        self._last_of_read = packet.last
+        self.last_of_read = packet.last
         kind = packet.command & KIND
         if kind == PUBLISH and not packet.command & _QOS_2:
             published = read_publish(packet)

@@ -185,8 +185,11 @@ class StampSource(Protocol):
     def unstamped_because(self) -> str | None:
         """Why there are no kernel stamps, if that is known."""
 
+    last_of_read: bool
+    """Whether the packet that is being handled is the last of its read."""
+
     def arrival(self) -> KernelStamp | None:
-        """The kernel's stamp of the packet that is being handled."""
+        """The kernel's stamp of the last byte that was read."""
 
 
 class Arrivals:
@@ -195,7 +198,7 @@ class Arrivals:
     def __init__(
         self, stamper: ArrivalStamper, client: StampSource, log: RateLimitedLog, *, together: bool = False
     ) -> None:
-        """`together`: what was read at once has one reading, taken for the first of it."""
+        """What was read at once has one reading, taken for the first of it; `together`: it had gathered."""
         self._client = client
         self._together = together
         self._read = 0
@@ -206,6 +209,8 @@ class Arrivals:
         self._unstamped = 0
         self.unstamped_because: str | None = None
         """Why there are no kernel stamps, once that is known."""
+        self.fresh = False
+        """Whether `reading` read the clock when it was called last."""
 
     @property
     def stamp(self) -> StampKind:
@@ -219,15 +224,17 @@ class Arrivals:
 
     def reading(self) -> tuple[Reading, StampKind]:
         """The clock at the arrival of the packet that is being handled, and how that is known."""
-        if self._together and self._received and self._client.reads == self._read:
-            return self._received
-        received, stamp = self._stamper.arrived(self._client.arrival())
-        if self._together:
-            self._read = self._client.reads
-            self._received = received, "user" if stamp == "user" else "kernel_inexact"
-        if stamp == "user" or not self._kernel_stamps or self._unstamped:
-            self._note(stamp)
-        return received, stamp
+        client = self._client
+        self.fresh = self._received is None or client.reads != self._read
+        if self._received is None or self.fresh:
+            self._read = client.reads
+            self._received = self._stamper.arrived(client.arrival())
+            stamp = self._received[1]
+            if stamp == "user" or not self._kernel_stamps or self._unstamped:
+                self._note(stamp)
+        if self._received[1] == "kernel" and (self._together or not client.last_of_read):
+            return self._received[0], "kernel_inexact"
+        return self._received
 
     def _note(self, stamp: StampKind) -> None:
         """Learn whether usable kernel stamps come; log once that they do not."""

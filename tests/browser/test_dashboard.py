@@ -317,13 +317,19 @@ def test_a_stopped_sessions_report_is_looked_at_and_its_tables_are_offered(broke
         (made / name).parent.mkdir(parents=True)
         (made / name).write_text(text)
     (folder / "sync_metadata.json").write_text("{}")
-    publish(broker.url, [("session/R=C3=A9cif=201/state", session("Récif 1", "stopped").encode())])
+    state, topic = session("Récif 1", "stopped"), "session/R=C3=A9cif=201/state"
+    publish(broker.url, [(topic, state.model_copy(update={"closing": True}).encode())])
     running = Dashboard(broker.url, tmp_path, "--root", str(tmp_path / "root"))
     running.start()
     try:
         with PrefixProxy(running.port) as proxy:
             visited = visit(proxy.url)
             page = visited.open()
+            expect(page.locator(".badge")).to_have_text("closing")
+            expect(page.locator(".facts")).to_contain_text("its track are still being written")
+            expect(page.get_by_text("Report and tables")).to_be_hidden()
+            publish(broker.url, [(topic, state.encode())])
+            expect(page.locator(".badge")).to_have_text("stopped")
             page.get_by_text("Report and tables").click()
             rows = page.locator(".product")
             expect(rows.nth(0)).to_contain_text("report.html")

@@ -141,14 +141,15 @@ def update(version, after=0, *, rows=(), numbers=(), **more):
         "waiting": 0,
         "not_shown": 0,
     }
-    lists = {"vehicles": rows, "numbers": numbers, "sessions": []}
+    lists = {"vehicles": rows, "numbers": numbers, "sessions": [], "removed": [], "sessions_removed": []}
     return {"broker": broker, "computer": None, "about": {}, "numbers_of": NUMBERS} | known | lists | more
 
 
 def row(vehicle, topside="bow", state="locked", age_s=0.5, error_ms=0.4, **more):
     known = {"vehicle": vehicle, "topside": topside, "last_state": state, "result_age_s": age_s}
     values = {"max_error_ms": error_ms, "offset_ms": 1.0, "conditional": False, "error": None, "fresh_s": 3.0}
-    return known | values | {"last_seen_s": age_s, "online": True, "topside_online": True} | more
+    seen = {"last_seen_s": age_s, "online": True, "topside_online": True, "in_use": True}
+    return known | values | seen | more
 
 
 @pytest.fixture
@@ -170,9 +171,10 @@ def test_messages_are_put_together_until_one_is_missing(put_together):
 @pytest.mark.parametrize(
     ("rows", "total", "trusted"),
     [
-        ([row("rov1"), row("rov1", "stern", age_s=60.0)], 1, 1),  # another topside took it over
-        ([row("rov1"), row("rov1", "stern", error_ms=0.1, state="holdover")], 1, 0),
-        ([row("rov1"), row("rov1", "stern", error="duplicate_vehicle")], 1, 0),
+        ([row("rov1"), row("rov1", "stern", age_s=60.0, in_use=False)], 1, 1),  # it was taken over
+        ([row("rov1", in_use=False), row("rov1", "stern", state="holdover")], 1, 0),
+        ([row("rov1"), row("rov1", "stern", state="holdover", in_use=False)], 1, 1),
+        ([row("rov1"), row("rov1", "stern", error="duplicate_vehicle", in_use=False)], 1, 0),
         ([row("rov1"), row("rov2", error="duplicate_topside"), row("rov3", "stern")], 3, 1),
         ([row("rov1", conditional=True), row("rov2", "stern")], 2, 1),
         ([row("rov1", None, None, None)], 1, 0),
@@ -181,6 +183,14 @@ def test_messages_are_put_together_until_one_is_missing(put_together):
 def test_vehicles_are_counted_not_rows_and_none_that_is_in_doubt(put_together, rows, total, trusted):
     found = put_together(update(1, rows=rows))
     assert (found["total"], found["trusted"]) == (total, trusted)
+
+
+def test_what_was_removed_is_gone_and_the_rest_stays(put_together):
+    first = update(5, rows=[row("rov1"), row("rov2")])
+    gone = update(6, 5, removed=["rov2/bow", "rov9/bow"])
+    assert put_together(first, gone)["rows"] == {"rov1/bow": ["locked", 1.0]}
+    again = update(6, 5, removed=["rov2/bow"], rows=[row("rov2", state="stale")])
+    assert put_together(first, again)["rows"]["rov2/bow"] == ["stale", 1.0]
 
 
 def test_a_group_leaves_the_rows_of_its_topsides(many, page):

@@ -26,7 +26,7 @@ class Kind(NamedTuple):
 
 
 KINDS = [Kind("cluster", "nats", "/etc/nats"), Kind("rabbitmq", "rabbit", "/etc/rabbitmq")][: tries(1)]
-"""RabbitMQ with TEST_EFFORT=long only: tests/network runs its nodes without containers."""
+"""RabbitMQ with TEST_EFFORT=long only, as in tests/network."""
 
 
 class ClusterFleet(Fleet):

@@ -188,6 +188,8 @@ def test_who_was_stopped_for_a_while_gets_its_vehicles_back_and_is_not_doubled_f
             == {owner_of(vehicle, [name for name in NAMES if name != victim])}
             or for_s < 6
         )
+        if for_s > 6:  # it knows that the others have taken its vehicles
+            assert victim not in measured(simulation, vehicle, back_s + 0.5, back_s + 3)
         assert measured(simulation, vehicle, back_s + 10, 50) == {owner_of(vehicle)}
     assert wrong(all_published(simulation)) == []
 
@@ -261,6 +263,9 @@ def test_who_is_cut_off_takes_nothing_of_the_others():
         owner = owner_of(vehicle)
         heir = owner_of(vehicle, ("north", "south"))
         assert measured(simulation, vehicle, 25, 26) == {heir}
+        assert measured(simulation, vehicle, 26.6, 29) == {heir}, (
+            "what it had sent meanwhile has come by then"
+        )
         assert measured(simulation, vehicle, 26, 45) == {owner, heir}
         assert measured(simulation, vehicle, 37, 45) == {owner}
     assert wrong(all_published(simulation)) == []

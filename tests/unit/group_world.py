@@ -6,8 +6,9 @@ The broker retains nothing, as some do for those who subscribe with a wildcard.
 import random
 
 from schemas.presence import Heartbeat, Member
-from topside_agent.group.decisions import Decisions, OwnResult, Release, Take, Unwatch, Watch
-from topside_agent.group.members import LIVENESS_NS, Members
+from topside_agent.group.actions import Release, Take, Unwatch, Watch
+from topside_agent.group.decisions import Decisions, OwnResult
+from topside_agent.group.members import Members
 
 S = 1_000_000_000
 STEP_NS = S // 4
@@ -36,7 +37,7 @@ class Node:
         self.started_ns = world.now_ns
         self.beat_due_ns = world.now_ns + world.random.randrange(S)
         self.announce_due_ns = world.now_ns + 22 * S // 10
-        self.decisions.arrived(world.now_ns)
+        self.decisions.arrived(world.now_ns, world.now_ns)
         for vehicle in world.vehicles:
             self.decisions.online(vehicle)
 
@@ -62,13 +63,17 @@ class Node:
     def step(self):
         now_ns = self.world.now_ns
         if self.looked_ns is not None and now_ns - self.looked_ns >= 1.5 * S:
-            self.decisions.arrived(now_ns, continued=now_ns - self.looked_ns < LIVENESS_NS)
+            self.decisions.arrived(now_ns, now_ns - self.looked_ns)
         self.looked_ns = now_ns
         while self.waiting:
             self.deliver(self.waiting.pop(0))
         if now_ns >= self.beat_due_ns:
             self.beat_due_ns = max(self.beat_due_ns + S, now_ns - now_ns % STEP_NS)
-            self.world.send(self, Heartbeat(topside=self.name, instance_id=self.instance_id, boot_id="boot"))
+            settling = self.decisions.settling(now_ns)
+            beat = Heartbeat(
+                topside=self.name, instance_id=self.instance_id, boot_id="boot", settling=settling
+            )
+            self.world.send(self, beat)
             self.publish_results()
         if now_ns >= self.announce_due_ns and now_ns - self.started_ns >= 2.2 * S:
             self.announce_due_ns, self.announced = now_ns + 2 * S, True

@@ -36,7 +36,7 @@ class Clock(SimulatedClock):
 
 @pytest.fixture
 def runner():
-    client = SimpleNamespace(arrival=lambda: None, unstamped_because="a test")
+    client = SimpleNamespace(reads=1, last_of_read=True, arrival=lambda: None, unstamped_because="t")
     log = SimpleNamespace(info=print)
     return CallbackRunner(Agent(), Clock(SystemClock()), client, log)
 

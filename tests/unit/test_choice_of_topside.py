@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tidesync.fleet.choice import chosen
+from schemas.choice import chosen
 
 
 class Held(NamedTuple):

@@ -10,6 +10,7 @@ from tests.effort import tries
 from tests.unit.test_correction_session import TABLE, correct, log, session
 from tidesync.sessions.archive import record
 from tidesync.sessions.correction import one_job
+from tidesync.sessions.correction.stamps import zone_rules
 from tidesync.sessions.folder import CORRECTED_FILES, CORRECTIONS
 from tidesync.sessions.journal import lines_of
 
@@ -138,6 +139,28 @@ def test_the_versions_of_libraries_are_part_of_it(settled, capsys, monkeypatch):
     monkeypatch.setattr(record, "versions", lambda: newer)
     assert actions(settled, capsys)[0] == CORRECTED
     assert actions(settled, capsys)[0] == UNCHANGED
+
+
+def test_the_rules_of_time_zones_are_part_of_it(settled, capsys, monkeypatch, tmp_path):
+    (tmp_path / "tzdata.zi").write_text("# version 2099a")
+    actions(settled, capsys)
+    monkeypatch.setattr(zone_rules.zoneinfo, "TZPATH", (str(tmp_path),))
+    zone_rules.rules_sha256.cache_clear()
+    try:
+        assert actions(settled, capsys)[0] == CORRECTED
+        assert actions(settled, capsys)[0] == UNCHANGED
+    finally:
+        zone_rules.rules_sha256.cache_clear()
+
+
+def test_rules_without_their_text_are_the_files_of_the_zones(monkeypatch, tmp_path):
+    monkeypatch.setattr(zone_rules.zoneinfo, "TZPATH", (str(tmp_path), str(tmp_path / "absent")))
+    (tmp_path / "Europe").mkdir()
+    seen = set()
+    for content in (b"", b"one", b"other one"):
+        (tmp_path / "Europe" / "Berlin").write_bytes(content)
+        seen.add(zone_rules.rules_sha256.__wrapped__())
+    assert len(seen) == 3
 
 
 @pytest.mark.parametrize(

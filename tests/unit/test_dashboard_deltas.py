@@ -8,11 +8,13 @@ import pytest
 from broker.interface import Incoming
 from schemas import topics
 from schemas.presence import Member
-from tests.unit.dashboards import LONG_AGO, S, incoming, info, reading, result, status
+from tests.unit.dashboards import LONG_AGO, S, incoming, info, reading, result, session, status
 from tests.unit.test_dashboard_api import Bench
 from tidesync.dashboard import stream
 from tidesync.dashboard.presentation import vehicle_view
+from tidesync.dashboard.row_texts import NUMBERS
 from tidesync.dashboard.stream import DeltaFeed
+from tidesync.fleet import removals
 
 
 def member(topside, group):
@@ -29,7 +31,7 @@ def bench():
 @pytest.fixture
 def feed(bench):
     served = bench.app.state.served
-    return DeltaFeed(bench.subscriber, served.about, served.texts)
+    return DeltaFeed(bench.subscriber, served.about, served.last)
 
 
 class Page:
@@ -53,6 +55,8 @@ class Page:
             assert message["after"] == self.version
         self.version = message["version"]
         self.places = message.get("numbers_of") or self.places
+        for key in message["removed"]:
+            self.rows.pop(key, None)  # it may have come and gone between two messages
         for row in message["vehicles"]:
             self.rows[f"{row['vehicle']}/{row['topside'] or ''}"] = row | {"at_s": message["now_s"]}
         for values in message["numbers"]:
@@ -122,12 +126,19 @@ def test_whatever_comes_the_page_has_what_the_list_has(bench, page):
     chance = random.Random(7)
     for _ in range(300):
         name = f"rov{chance.randrange(12)}"
-        numbers = {"offset_ms": round(chance.gauss(0, 100), 3), "rejected": chance.randrange(9)}
+        numbers = {
+            "offset_ms": round(chance.gauss(0, 100), 3),
+            "rejected": chance.randrange(9),
+            "max_error_ms": round(chance.uniform(0.1, 1), 3),
+            "measured_ns": LONG_AGO,
+            "measured_unix_ms": 1_777_636_900_000,
+            "instance_id": "i",
+        }
         state = chance.choice(["locked"] * 6 + ["stale"])
         message = chance.choice(
             [
-                *[incoming(result(name, state=state, measured_ns=LONG_AGO, **numbers))] * 6,
-                incoming(result(name, topside="stern", **numbers)),
+                *[incoming(result(name, state=state, **numbers))] * 6,
+                *[incoming(result(name, topside="stern", **numbers))] * 2,
                 status(chance.choice(["online", "offline"]), vehicle=name),
                 incoming(info(name)),
             ]
@@ -137,9 +148,10 @@ def test_whatever_comes_the_page_has_what_the_list_has(bench, page):
             bench.hear(message.__class__(message.topic, b"", True, message.received))
         if chance.random() < 0.3:
             page.take()
-    page.take()
     fleet, now = bench.subscriber.fleet, bench.subscriber.now()
     wanted = {f"{row.vehicle}/{row.topside or ''}": vehicle_view(row) for row in fleet.rows(now)}
+    page.take()
+    assert sum(message["anew"] for message in page.messages) == 1
     assert page.rows.keys() == wanted.keys()
     for key, view in wanted.items():
         for name, value in view.model_dump(mode="json").items():
@@ -166,3 +178,82 @@ def test_a_page_that_comes_rarely_gets_the_newest_numbers_once(bench, page):
         bench.hear(incoming(result("rov1", offset_ms=float(number))))
     assert len(page.take()["numbers"]) == 1
     assert page.rows["rov1/laptop"]["offset_ms"] == 49.0
+
+
+def cleared(message):
+    return message._replace(payload=b"")
+
+
+def test_a_removed_row_is_named_and_no_other_is_sent_again(bench, page):
+    bench.hear(*(incoming(result(f"rov{number}")) for number in range(5)))
+    page.take()
+    bench.hear(cleared(incoming(result("rov3"))))
+    message = page.take()
+    assert (message["anew"], message["removed"], message["vehicles"]) == (False, ["rov3/laptop"], [])
+    assert "rov3/laptop" not in page.rows
+
+
+def test_what_is_left_of_a_vehicle_is_sent_with_the_removal(bench, page):
+    bench.hear(status("online", vehicle="rov1"), incoming(result("rov1")), incoming(result("rov2")))
+    page.take()
+    bench.hear(cleared(incoming(result("rov1"))))
+    assert [row["topside"] for row in page.take()["vehicles"]] == [None]
+    assert set(page.rows) == {"rov1/", "rov2/laptop"}
+    bench.hear(incoming(result("rov1")))
+    assert page.take()["removed"] == ["rov1/"]
+    assert set(page.rows) == {"rov1/laptop", "rov2/laptop"}
+
+
+def test_a_session_that_is_forgotten_is_named(bench, page):
+    bench.hear(incoming(session("dive-1")), incoming(session("dive-2")))
+    page.take()
+    bench.hear(cleared(incoming(session("dive-1"))))
+    assert page.take()["sessions_removed"] == ["dive-1"]
+
+
+def test_a_page_that_has_missed_more_removals_than_are_kept_begins_again(bench, page, monkeypatch):
+    monkeypatch.setattr(removals, "MOST_REMOVALS", 3)
+    bench.hear(*(incoming(result(f"rov{number}")) for number in range(6)))
+    page.take()
+    bench.hear(*(cleared(incoming(result(f"rov{number}"))) for number in range(4)))
+    message = page.take()
+    assert (message["anew"], set(page.rows)) == (True, {"rov4/laptop", "rov5/laptop"})
+
+
+def test_pages_that_are_alike_get_one_message_and_one_that_is_behind_its_own(bench):
+    served = bench.app.state.served
+    one, other, late = (DeltaFeed(bench.subscriber, served.about, served.last) for _ in range(3))
+    bench.hear(incoming(result("rov1")))
+    first = [feed.next() for feed in (one, other)]
+    late.next()
+    bench.hear(incoming(result("rov1", offset_ms=1.0)))
+    one.next()
+    bench.hear(incoming(result("rov1", offset_ms=2.0)))
+    other.next()
+    bench.hear(incoming(result("rov1", offset_ms=3.0)))
+    assert one.next() is not other.next()  # they were at different versions
+    bench.hear(incoming(result("rov1", offset_ms=4.0)))
+    made = one.next()
+    assert other.next() is made
+    assert all(first)
+    message = json.loads(late.next())
+    assert message["numbers"][0][message_place("offset_ms")] == 4.0
+
+
+def message_place(name):
+    return NUMBERS.index(name)
+
+
+def test_a_page_shows_which_result_is_in_use(bench, page):
+    bench.hear(incoming(result("rov1", max_error_ms=0.5)))
+    assert [row["in_use"] for row in page.take()["vehicles"]] == [True]
+    bench.hear(incoming(result("rov1", topside="stern", max_error_ms=0.1)))
+    bench.subscriber.tick(bench.subscriber.now())
+    page.take()
+    assert {key: row["in_use"] for key, row in page.rows.items()} == {
+        "rov1/laptop": False,
+        "rov1/stern": True,
+    }
+    bench.hear(cleared(incoming(result("rov1", topside="stern"))))
+    page.take()
+    assert {key: row["in_use"] for key, row in page.rows.items()} == {"rov1/laptop": True}

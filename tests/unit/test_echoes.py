@@ -15,7 +15,7 @@ def begun(*, granted_ns=None, published_ns=None):
         echoes.answered(dict.fromkeys([OWN, "v/rov1/ping/+", "v/#", "v/rov1/command"], True), granted_ns)
     if published_ns is not None:
         for topic in (OWN, "v/rov1/ping/a", "v/rov1/pong/a"):
-            echoes.published(topic, published_ns)
+            echoes.published([topic], published_ns)
     return echoes
 
 
@@ -37,7 +37,7 @@ def test_what_does_not_come_back_is_missing_after_a_while_and_not_once_it_came(g
 def test_what_came_back_once_is_not_awaited_again():
     echoes = begun(granted_ns=0, published_ns=0)
     echoes.heard(OWN, retained=False)
-    echoes.published(OWN, 1)
+    echoes.published([OWN], 1)
     assert not echoes.overdue(100 * WAIT_NS)
 
 

@@ -69,7 +69,7 @@ def check(world):
     check_single(world)
 
 
-@pytest.mark.parametrize("seed", range(tries(int(__import__("os").environ.get("N", "12")))))
+@pytest.mark.parametrize("seed", range(tries(12)))
 def test_whatever_happens_each_vehicle_is_measured_within_5_s_and_soon_by_one_only(seed):
     world = World(seed)
     world.start("a")
@@ -93,3 +93,74 @@ def test_a_group_is_settled_within_10_s_of_a_start_and_each_has_its_share():
     world.run(10)
     weights["d"] = 1.0
     assert all(world.owners(v) == ranked("north", v, weights)[:1] for v in world.vehicles)
+
+
+def unmeasured_s(world, vehicles):
+    """For how long one of them is measured by nobody, from now until all are again."""
+    since_ns = world.now_ns
+    while not all(map(world.owners, vehicles)):
+        world.run(STEP_NS / S)
+    return (world.now_ns - since_ns) / S
+
+
+def settled_pair():
+    world = World(1)
+    for name in "ab":
+        world.start(name)
+    world.run(12)
+    return world, [vehicle for vehicle in world.vehicles if "a" in world.owners(vehicle)]
+
+
+def test_who_was_stopped_leaves_all_to_the_others_and_listens_as_one_that_has_just_come():
+    world, own = settled_pair()
+    world.stop("a")
+    world.run(9)
+    world.resume("a")
+    for _ in range(11):
+        world.run(STEP_NS / S)
+        assert {tuple(world.owners(vehicle)) for vehicle in world.vehicles} == {("b",)}
+    world.run(3, check_single)
+    assert all(world.owners(vehicle) == ["a"] for vehicle in own)
+
+
+def test_who_was_stopped_for_so_short_that_nobody_has_noticed_goes_on():
+    world, own = settled_pair()
+    world.stop("a")
+    world.run(1)
+    world.resume("a")
+    for _ in range(20):
+        world.run(STEP_NS / S)
+        assert all(world.owners(vehicle) == ["a"] for vehicle in own)
+
+
+def test_when_all_were_away_nobody_waits_for_those_who_would_have_taken_its_vehicles():
+    world, _ = settled_pair()
+    for name in "ab":
+        world.stop(name)
+    world.run(9)
+    for name in "ab":
+        world.resume(name)
+    world.run(STEP_NS / S)
+    assert 1 <= unmeasured_s(world, world.vehicles) <= 2
+
+
+def test_who_is_alone_measures_on_after_it_was_stopped():
+    world, _ = settled_pair()
+    world.kill("b")
+    world.run(9)
+    world.stop("a")
+    world.run(9)
+    world.resume("a")
+    world.run(STEP_NS / S)
+    assert all(world.owners(vehicle) == ["a"] for vehicle in world.vehicles)
+
+
+def test_who_finds_the_others_gone_measures_as_soon_as_one_that_has_just_come():
+    world, _ = settled_pair()
+    world.stop("a")
+    world.run(9)
+    world.kill("b")
+    world.run(6)
+    world.resume("a")
+    world.run(STEP_NS / S)
+    assert 1 <= unmeasured_s(world, world.vehicles) <= 3.25

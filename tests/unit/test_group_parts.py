@@ -9,7 +9,8 @@ import pytest
 from schemas.messages import ExchangeBatch
 from schemas.presence import Heartbeat, Member
 from tests.unit.contracts import EXCHANGE
-from topside_agent.group.decisions import Decisions, Follow, OwnResult, Release, Take, Unfollow, Watch
+from topside_agent.group.actions import Follow, Release, Take, Unfollow, Watch
+from topside_agent.group.decisions import Decisions, OwnResult
 from topside_agent.group.followed import KEEP_NS, Followed, usable
 from topside_agent.group.hearing import Hearing
 from topside_agent.group.later_start import LaterStart
@@ -94,7 +95,7 @@ def measuring(vehicle, present):
     """A member that has measured `vehicle` for long, and then `present` are there."""
     decisions = Decisions("fleet", "own", 1.0)
     decisions.online(vehicle)
-    decisions.arrived(START)
+    decisions.arrived(START, START)
     assert decisions.decide(START, {}, frozenset(), lambda _: USEFUL) == []
     now_ns = START + LIVENESS_NS
     assert decisions.decide(now_ns, {}, frozenset(), lambda _: USEFUL) == [Take(vehicle)]
@@ -165,7 +166,7 @@ def test_a_standby_follows_only_where_others_have_its_clock():
     vehicle = vehicle_of("other", "own")
     decisions = Decisions("fleet", "own", 1.0)
     decisions.online(vehicle)
-    decisions.arrived(START)
+    decisions.arrived(START, START)
     now_ns, present = START + 9 * S, {"other": peer("other")}
     assert decisions.decide(now_ns, present, frozenset(), lambda _: USEFUL) == []
     assert decisions.is_anothers(vehicle)

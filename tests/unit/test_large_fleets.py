@@ -91,6 +91,21 @@ def test_the_table_of_a_fleet_that_is_all_locked_is_a_line():
     assert _table(found.rows, found.lines).splitlines()[0] == "100 locked, max error at most 0.4200 ms"
 
 
+def test_a_vehicle_that_two_topsides_have_locked_counts_once():
+    letters = [
+        letter(result(f"rov{n}", topside=by, max_error_ms=error_ms), vehicle=f"rov{n}", topside=by)
+        for n in range(30)
+        for by, error_ms in (("bow", 0.9), ("stern", 0.3))
+    ]
+    both = rows(*letters)
+    assert {row.topside for row in both if row.in_use} == {"stern"}
+    assert folded(both).lines[0] == (
+        "30 locked, max error at most 0.3000 ms; 30 more by other topsides, not in use"
+    )
+    few = _table(rows(*letters[:2]))
+    assert few.count("not in use: another topside's bound of this vehicle is smaller") == 1
+
+
 def test_a_screen_without_room_for_all_shows_the_worst():
     shown = screen(View("title", None, fleet(locked=200, stale=3)), height=20)
     assert shown.index("stale0") < shown.index("locked0")

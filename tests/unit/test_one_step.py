@@ -11,8 +11,10 @@ from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
 from broker.interface import Outgoing
 from pi_agent.messages import MessageBuilder
+from runtime.clock import Reading
 from schemas.base import LATEST_NS
 from schemas.messages import Ping, Pong
+from topside_agent.measuring.publisher import MessageBuilder as TopsideMessageBuilder
 
 NS = 1_777_636_800_123_456_789
 PONG = Pong(
@@ -62,7 +64,26 @@ class Ticks:
 
 def packet(raw_ns, plus_ns=0):
     stamp = OneStepTimestamp(1, plus_ns)
-    return OneStepPacket(b"head<" + b"0" * WIDTH + b">", 5, stamp, raw_ns), stamp
+    return OneStepPacket(b"head<" + b"0" * WIDTH + b">", [(5, stamp)], raw_ns), stamp
+
+
+def test_packets_of_one_write_have_the_reading_before_it_each_with_its_own_difference():
+    stamps = [OneStepTimestamp(0, plus_ns) for plus_ns in (0, 1000)]
+    field = b"0" * WIDTH
+    made = OneStepPacket(
+        b"<" + field + b"><" + field + b">", [(1, stamps[0]), (WIDTH + 3, stamps[1])], Ticks()
+    )
+    assert [int(number) for number in bytes(made[0:])[1:-1].split(b"><")] == [101, 1101]
+    assert [stamp.raw_ns for stamp in stamps] == [101, 101]
+
+
+@pytest.mark.parametrize("origin_ns", [0, 7, NS, LATEST_NS])
+@pytest.mark.parametrize("seq", [0, 2**53])
+def test_a_ping_is_written_as_its_model_writes_it_with_room(origin_ns, seq):
+    ping = Ping(seq=seq, nonce="9f1c000000000000", origin_ns=origin_ns)
+    made = TopsideMessageBuilder("fleet", "laptop").ping("rov1", ping, Reading(5, 3, 1))
+    assert (made.payload, made.one_step.position) == with_room(ping.encode(), "origin_ns")
+    assert made.one_step.plus_ns == 3
 
 
 def test_the_first_slice_stamps_in_place_padded_with_spaces():
@@ -193,7 +214,7 @@ def test_while_the_clock_moves_an_answer_written_late_keeps_its_earlier_stamp(is
     builder = MessageBuilder("fleet", "rov1", answerer=None, started_ns=NS, simulated=False)
     made = builder.pong("t", PONG, is_moving=is_moving)
     written_ns = PONG.transmit_ns - PONG.realtime_minus_raw_ns + late_ns
-    packet = OneStepPacket(made.payload, made.one_step.position, made.one_step, lambda: written_ns)
+    packet = OneStepPacket(made.payload, [(made.one_step.position, made.one_step)], lambda: written_ns)
     sent = Pong.decode(bytes(packet[0:]))
     assert sent.transmit_ns == PONG.transmit_ns + late_ns * stamped
     assert made.one_step.raw_ns == (written_ns if stamped else None)

@@ -153,6 +153,26 @@ def test_a_stop_is_answered_after_three_seconds_whatever_is_still_missing_or_com
     assert (session.state.state, session.state.closing) == ("stopped", False)
 
 
+def test_of_many_vehicles_a_stop_is_answered_as_soon_as_a_restart_would_know_of_it(tmp_path):
+    disk = SlowDisk()
+    session = recorder(tmp_path, disk, sensors={}, vehicles=[])
+    session.update(at(0))
+    for number in range(60):
+        session.take_batch([exchange(0, 1, vehicle=f"rov{number}")], 0, at(1))
+    for second in (1.5, 2):
+        session.update(at(second))
+        disk.work()
+    session.stop("r2", at(3))
+    session.update(at(3.01))
+    assert not session.state.closing  # the disk has not taken it: a kill now would undo the stop
+    disk.work()
+    assert session.next_update_ns <= at(3.1).raw_ns
+    session.update(at(3.1))
+    assert (session.state.state, session.state.request_id, session.state.closing) == ("stopped", "r2", True)
+    assert Recording.decode(session.store.folder.recording_path.read_bytes()).stop_request_id == "r2"
+    assert session.active  # the last exchanges still come
+
+
 def test_a_recorder_that_is_killed_while_it_finishes_a_session_finishes_it_when_it_is_started_again(tmp_path):
     session = recorder(tmp_path)
     session.update(at(0))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.client.stamps import MOST_AGE_NS, ArrivalStamper, KernelStamp
+from broker.client.stamps import MOST_AGE_NS, Arrivals, ArrivalStamper, KernelStamp
 from runtime.clock import Reading, SimulatedClock, Slew, Suspend, asleep_s, earlier, machine_clock, read
 
 US = 1_000
@@ -255,3 +255,32 @@ def test_a_slew_that_begins_within_the_age_is_in_the_width(rate_ppm, simulated):
     clock.ahead_ns += 0 if simulated else 10 * rate_ppm
     reading, _ = stamper.arrived(kernel)
     assert abs(reading.realtime_minus_raw_ns - true_ns) <= reading.width_ns / 2 + 10
+
+
+class Source:
+    """A client that has read."""
+
+    unstamped_because = None
+
+    def __init__(self, stamp):
+        self.reads, self.last_of_read, self.stamp = 1, False, stamp
+
+    def arrival(self):
+        return self.stamp
+
+
+def test_packets_of_one_read_have_one_reading_and_only_the_last_can_be_exact():
+    bench = Bench()
+    bench.observe()
+    source = Source(bench.arrival())
+    arrivals = Arrivals(bench.stamper, source, log=None)
+    bench.wait(MS)
+    (first, kind), was_fresh = arrivals.reading(), arrivals.fresh
+    bench.wait(MS)
+    source.last_of_read = True
+    assert (kind, was_fresh) == ("kernel_inexact", True)
+    assert (arrivals.reading(), arrivals.fresh) == ((first, "kernel"), False)
+    assert first.raw_ns >= bench.arrived_raw_ns
+    source.reads, source.stamp = 2, bench.arrival()
+    assert arrivals.reading()[0].raw_ns >= bench.arrived_raw_ns > first.raw_ns
+    assert arrivals.fresh

@@ -10,16 +10,19 @@ from broker.inbox import Letter
 from broker.interface import Incoming
 from runtime.clock import Reading
 from schemas import topics
+from schemas.choice import FRESH_S
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
 from tests.results import offset_result
 from tests.unit.dashboards import info, session
+from tidesync.cli.session import listing
 from tidesync.cli.status import _table
 from tidesync.dashboard.settings import DashboardSettings
 from tidesync.doctor.fleet_checks import vehicle as vehicle_check
 from tidesync.figures import ago, figure, span
 from tidesync.fleet.model import Fleet
-from tidesync.fleet.vehicle import CONDITION, FRESH_S
+from tidesync.fleet.sessions import CLOSING
+from tidesync.fleet.vehicle import CONDITION
 from tidesync.fleet.waiting import WaitCondition
 from tidesync.terminal.text import json_line, plain_line, tracking
 from tidesync.terminal.view import View, draw
@@ -473,3 +476,18 @@ def test_a_session_whose_recorder_is_silent_is_called_so_on_the_screen():
     )
     assert recorded(20, state="stopped").alarm is None
     assert recorded(20, alarm="the disk is full").alarm == "the disk is full"
+
+
+def test_a_stopped_session_that_is_not_written_yet_is_called_so_everywhere():
+    closing = session(state="stopped", closing=True)
+    message = Incoming("t", closing.encode(), retain=False, received=reading(NOON))
+    heard = Letter(topics.Topic(topics.SESSION_STATE, session=closing.session), closing, message)
+    fleet = Fleet.of([heard])
+    assert [entry.lasts for entry in fleet.sessions()] == [True]
+    shown = screen(View("t", None, rows(letter(result())), [closing]), width=160)
+    for text in (shown, plain_line(heard), listing([closing], utc_from_ns(NOON), {})):
+        assert CLOSING in text
+    assert "closing" in listing([closing], utc_from_ns(NOON), {}).split()
+    done = heard._replace(body=session(state="stopped"))
+    assert [entry.lasts for entry in Fleet.of([done]).sessions()] == [False]
+    assert CLOSING not in plain_line(done)

@@ -18,7 +18,7 @@ from schemas.messages import SessionState, SessionWord, StartCommand, StopComman
 from schemas.names import mission_name, session_name
 from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.figures import in_columns
-from tidesync.fleet.sessions import SILENT_S
+from tidesync.fleet.sessions import CLOSING, SILENT_S
 from tidesync.sessions.client import (
     ask,
     begin,
@@ -169,13 +169,14 @@ def silence(state: SessionState, now: datetime, online: Mapping[str, bool]) -> s
 
 def _columns(state: SessionState, silent: str | None) -> tuple[str, ...]:
     last = iso_utc(state.last_exchange_at) if state.last_exchange_at else "none"
-    word = "silent" if silent else state.state
+    word = "silent" if silent else "closing" if state.closing else state.state
     return (state.session, word, str(state.exchanges), last, _sensors(state), state.path or "-")
 
 
 def _complaints(state: SessionState, silent: str | None) -> list[str]:
-    """Silence, alarm and error, each once."""
-    return list(dict.fromkeys(sentence for sentence in (silent, state.error, state.alarm) if sentence))
+    """Silence, alarm and error, each once, and what is not finished."""
+    closing = CLOSING if state.closing else None
+    return list(dict.fromkeys(filter(None, (silent, state.error, state.alarm, closing))))
 
 
 def _sensors(state: SessionState) -> str:
@@ -200,6 +201,6 @@ def _print_answer(state: SessionState, *, as_json: bool) -> None:
             f" {state.exchanges} exchanges, in {state.path} below the recorder's root"
         )
         if state.closing:
-            click.echo("its last exchanges and its track are still being written", err=True)
+            click.echo(CLOSING, err=True)
         if state.alarm:
             click.echo(f"warning: {state.alarm}", err=True)

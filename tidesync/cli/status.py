@@ -86,7 +86,11 @@ def _document(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -
 def _vehicle(row: Row) -> dict[str, Any]:
     """The result's keys, null where nobody measures it; then what else is known."""
     result = _plain(row.result) if row.result else dict.fromkeys(OffsetResult.model_fields)
-    known = {"status": row.status, "info": _plain(row.info) if row.info else None}
+    known = {
+        "status": row.status,
+        "info": _plain(row.info) if row.info else None,
+        "in_use": row.in_use and row.fresh,
+    }
     age_s = None if row.age_s is None else round(row.age_s, 3)
     return result | {"vehicle": row.vehicle, "measured_ago_s": age_s} | known
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic_core import to_json
 
 from schemas.names import Session, Topside, Vehicle
 from tidesync.dashboard.access import COOKIE, AccessPolicy
 from tidesync.dashboard.commands import CommandService, NotDoneError
 from tidesync.dashboard.presentation import history_view, session_view, vehicle_view
-from tidesync.dashboard.row_texts import NumberTexts
-from tidesync.dashboard.stream import MOST_CLIENTS, DeltaFeed, EventStream, Feed
+from tidesync.dashboard.stream import MOST_CLIENTS, DeltaFeed, EventStream, Feed, LastMessage
 from tidesync.dashboard.subscriber import Subscriber
 from tidesync.dashboard.views import (
     AboutView,
@@ -76,7 +76,7 @@ class Served:
         self.policy = policy
         self.about = about
         self.products = products
-        self.texts = NumberTexts()
+        self.last = LastMessage()
         self.streams = 0
         self.sockets = 0
 
@@ -111,18 +111,19 @@ async def login(body: Login, here: Here, response: Response) -> None:
     response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path=None)
 
 
-@router.get("/api/vehicles", tags=["vehicles"])
-async def vehicles(here: Here) -> FleetView:
+@router.get("/api/vehicles", tags=["vehicles"], response_model=FleetView)
+async def vehicles(here: Here) -> Response:
     """Every vehicle now, sorted by name."""
     subscriber = here.subscriber
     with subscriber.lock:
         rows, not_shown = subscriber.fleet.rows(subscriber.now()), subscriber.fleet.unshown
-    return FleetView(
+    fleet = FleetView(
         broker=subscriber.broker_view(),
         computer=subscriber.computer_view(),
         vehicles=tuple(map(vehicle_view, rows)),
         not_shown=not_shown,
     )
+    return Response(to_json(fleet), media_type="application/json")  # once: it is checked and may be large
 
 
 @router.get("/api/vehicles/{vehicle}/history", tags=["vehicles"], responses=NOT_FOUND)
@@ -130,15 +131,14 @@ async def history(
     vehicle: Vehicle,
     here: Here,
     topside: Annotated[
-        Topside | None, Query(description="By this topside; else by the first that measures it")
+        Topside | None, Query(description="By this topside; else by the one whose results are in use")
     ] = None,
     after: Annotated[int, Query(ge=0, le=2**53, description="Only what is newer than this `last`")] = 0,
 ) -> HistoryView:
     """The last hours of a vehicle: each second of ten minutes, before that the worst of every ten seconds."""
     subscriber = here.subscriber
     with subscriber.lock:
-        measuring = subscriber.fleet.topsides_of(vehicle)
-        named = topside or (measuring[0] if measuring else "")
+        named = topside or subscriber.fleet.topside_in_use(vehicle) or ""
         kept = subscriber.fleet.history(vehicle, named)
         if kept is None:
             raise NotDoneError(
@@ -216,12 +216,13 @@ async def events(
 
     With `deltas` a row in `vehicles` is whole too, and `numbers` has what is new of other rows: arrays, whose
     places the first message names in `numbers_of` (`row` is `vehicle/topside`; `at_s`, when the result
-    arrived, is on the clock of `now_s`; `last_seen_s` is an age at `at_s`). A message goes on from the one
-    whose `version` is its `after`: open the stream again if the last one had another. `waiting`: so many rows
-    follow.
+    arrived, is on the clock of `now_s`; `last_seen_s` is an age at `at_s`). `removed` (as `row`) and
+    `sessions_removed` (by name) are no more; rows of the same message may have such a name again. A message
+    goes on from the one whose `version` is its `after`: open the stream again if the last one had another.
+    `waiting`: so many rows follow.
     """
     if here.streams >= MOST_CLIENTS:
         raise NotDoneError(503, "too_many", f"{MOST_CLIENTS} pages are being served already")
     if deltas:
-        return EventStream(DeltaFeed(here.subscriber, here.about, here.texts), here)
+        return EventStream(DeltaFeed(here.subscriber, here.about, here.last), here)
     return EventStream(Feed(here.subscriber, here.about), here)

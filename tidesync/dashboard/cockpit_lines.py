@@ -25,8 +25,8 @@ from collections import defaultdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
+from schemas.choice import chosen
 from schemas.messages import DUPLICATES, State
-from tidesync.fleet.choice import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

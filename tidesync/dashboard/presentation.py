@@ -48,6 +48,7 @@ def vehicle_view(row: Row) -> VehicleView:
         online=_online(row.status),
         topside_online=_online(row.topside_status),
         group=row.group,
+        in_use=row.in_use,
         recording=row.recording,
         last_event=event
         and LastEvent(kind=event.kind, step_ms=event.step_ms, age_s=_age(row.event_age_s) or 0.0),

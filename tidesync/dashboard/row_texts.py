@@ -1,4 +1,4 @@
-"""Rows as JSON: whole, or their numbers alone, which are made once for all pages."""
+"""Rows as JSON: whole, or their numbers alone."""
 
 from __future__ import annotations
 
@@ -8,59 +8,32 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from tidesync.dashboard.presentation import vehicle_view
+from tidesync.fleet.renewal import LISTED
 
 if TYPE_CHECKING:
+    from tidesync.fleet.removals import RowKey
     from tidesync.fleet.vehicle import Results, Row
 
-_OF_RESULT = (
-    "offset_ms",
-    "lower_ms",
-    "upper_ms",
-    "max_error_ms",
-    "u95_ms",
-    "drift_ppm",
-    "drift_error_ppm",
-    "delay_min_ms",
-    "exchanges",
-    "rejected",
-    "measured_unix_ms",
-)
-NUMBERS = ("row", "at_s", "last_seen_s", *_OF_RESULT)
+NUMBERS = ("row", "at_s", "last_seen_s", *LISTED)
 """The places of a row's numbers: `vehicle/topside`; when the result came and when the vehicle answered last,
 by the dashboard's monotonic clock (`now_s`), the latter as an age at the former; then fields of the row."""
-_values = attrgetter(*_OF_RESULT)
+_values = attrgetter(*LISTED)
 
 
-def row_text(row: Row) -> str:
+def row_text(row: Row) -> bytes:
     """A whole row."""
-    return vehicle_view(row).model_dump_json()
+    return to_json(vehicle_view(row))
 
 
-class NumberTexts:
-    """The numbers of each row as they were made last."""
-
-    def __init__(self) -> None:
-        self._removals = 0
-        self._made: dict[tuple[str, str | None], tuple[int, str]] = {}
-
-    def begin(self, removals: int) -> None:
-        """Forget all when rows were removed: names come from the network."""
-        if removals != self._removals:
-            self._removals = removals
-            self._made.clear()
-
-    def of(self, vehicle: str, topside: str | None, known: Results) -> str:
-        """The values of `NUMBERS`, of a result that was heard live."""
-        key = (vehicle, topside)
-        version, text = self._made.get(key, (0, ""))
-        if version != known.version:
-            text = _numbers(f"{vehicle}/{topside}", known)
-            self._made[key] = (known.version, text)
-        return text
+def row_name(key: RowKey) -> str:
+    """What a row is named by: `vehicle/topside`."""
+    return f"{key.vehicle}/{key.topside or ''}"
 
 
-def _numbers(row: str, known: Results) -> str:
+def numbers_text(key: RowKey, known: Results) -> bytes:
+    """The values of `NUMBERS`, of a result that was heard live."""
     at_ns, seen_ns = known.current_raw_ns, known.seen_raw_ns
-    at_s = None if at_ns is None else round(at_ns / 1e9, 3)
-    seen_s = None if at_ns is None or seen_ns is None else round(max(0, at_ns - seen_ns) / 1e9, 3)
-    return to_json((row, at_s, seen_s, *_values(known.result))).decode()
+    at_s = b"null" if at_ns is None else b"%.3f" % (at_ns / 1e9)
+    seen_s = b"null" if at_ns is None or seen_ns is None else b"%.3f" % (max(0, at_ns - seen_ns) / 1e9)
+    listed = known.listed or to_json(_values(known.result))[1:-1]
+    return b'["%b",%b,%b,%b]' % (row_name(key).encode(), at_s, seen_s, listed)

@@ -108,12 +108,7 @@ class Subscriber:
 
     def connected(self) -> None:
         """Subscribe, at QoS 0 as `tidesync.client.Client` does; repeat the requests that are still open."""
-        self.connection.subscribe(
-            [
-                (topics.subscription(self._root, kind), 0)
-                for kind in (*KINDS, topics.EVENT, topics.TOPSIDE_MEMBER)
-            ]
-        )
+        self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in _KINDS])
         for request in self._requests.values():
             request.repeat_now()
 
@@ -124,6 +119,8 @@ class Subscriber:
     def received(self, message: Incoming) -> None:
         """Handle a message; an empty one clears what was retained."""
         self._heard_raw_ns = message.received.raw_ns
+        if self._renews(message):
+            return
         if not message.payload:
             self._cleared(message.topic)
             return
@@ -136,6 +133,17 @@ class Subscriber:
             taken = self.fleet.take(letter)
         if taken == "mismatched":
             self._inbox.drop("name", "its names are not the topic's", message)
+
+    def _renews(self, message: Incoming) -> bool:
+        """Whether a result has other numbers than the last one, and no more: most have."""
+        if message.retain or not message.payload:
+            return False
+        try:
+            topic = topics.parse(self._root, message.topic)
+        except InvalidTopicError:
+            return False
+        with self.lock:
+            return topic.kind is topics.OFFSET and self.fleet.renew(topic, message.payload, message.received)
 
     def tick(self, now: Reading) -> float:
         """Publish what is due; drop requests whose client has gone."""

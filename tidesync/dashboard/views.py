@@ -81,6 +81,11 @@ class VehicleView(View):
     online: bool | None = Field(description="The vehicle's own status, a hint; null if it has reported none")
     topside_online: bool | None
     group: str | None = Field(None, description="Of topsides that share vehicles; null: it shares none")
+    in_use: bool = Field(
+        False,
+        description="Whether of the vehicle's results this one is to be used while it is `fresh`: of several"
+        " topsides' results the one with the least bound that is not in doubt",
+    )
     recording: tuple[str, ...] = Field(description="Sessions that record it")
     last_event: LastEvent | None
     simulated: bool | None
@@ -104,6 +109,9 @@ class SessionView(View):
     alarm: str | None
     error: str | None
     started_at: UtcInstant | None = Field(description="By the recorder's clock; null: not known")
+    closing: bool = Field(
+        False, description="Of a stopped session: its last exchanges and its track are still being written"
+    )
     told_s: float | None = Field(
         description="Since its recorder reported it; a running one does so at least every 5 s"
     )

@@ -43,6 +43,14 @@ class Alternation:
             self._heard_ns[name] = now_raw_ns
         return doubted(result, "duplicate_topside" if now_raw_ns < self._until_ns else None)
 
+    def again(self, now_raw_ns: int) -> bool:
+        """As `take` of a result by the one process that is known; false where there are others, or none."""
+        if len(self._heard_ns) != 1 or now_raw_ns < self._until_ns:
+            return False
+        for name in self._heard_ns:
+            self._heard_ns[name] = now_raw_ns
+        return True
+
 
 def doubted(result: OffsetResult, error: ErrorWord | None = None) -> OffsetResult:
     """`result` with the `error` that leaves it in doubt, if there is one; then it is not `locked`."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from schemas.messages import OffsetResult
+    from tidesync.fleet.renewal import Renewal
 
 FINE_S, FINE_POINTS = 0.9, 600
 """A little below a second, so that a topside's jitter does not drop every second result."""
@@ -134,6 +135,16 @@ class ResultHistory:
         self.seq += 1
         self._last_s, self._last_state, self._last_segment = raw_s, state, segment
         row = _row(self.seq, raw_s, for_people(result), segment, state)
+        self._fine.append(row)
+        self._decimate(row)
+
+    def renewal(self, found: Renewal, raw_s: float) -> None:
+        """Keep a result of the state and segment of the last one, unless it is too near to that."""
+        if raw_s - self._last_s < FINE_S:
+            return
+        self.seq += 1
+        self._last_s = raw_s
+        row = (self.seq, raw_s, *found.curves(), self._last_segment, self._last_state)
         self._fine.append(row)
         self._decimate(row)
 

@@ -8,7 +8,7 @@ from tidesync.fleet.history import share_of
 from tidesync.fleet.vehicle import Results
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Iterator, Sequence, ValuesView
+    from collections.abc import Collection, ItemsView, Iterator, Sequence, ValuesView
 
     from runtime.clock import Reading
     from schemas.messages import OffsetResult
@@ -24,6 +24,7 @@ class Measured:
         self._most = most
         self._share = 1.0 if histories else 0.0
         self._results: dict[tuple[str, str], Results] = {}
+        self._several: dict[str, None] = {}
 
     def __contains__(self, vehicle: str) -> bool:
         return vehicle in self.topsides
@@ -65,18 +66,23 @@ class Measured:
         """By each topside that measures it."""
         return [self._results[vehicle, topside] for topside in self.topsides.get(vehicle, ())]
 
-    def heard(self, result: OffsetResult) -> None:
+    @property
+    def several(self) -> Collection[str]:
+        """The vehicles that several topsides have measured."""
+        return self._several.keys()
+
+    def heard(self, vehicle: str, topside: str) -> None:
         """From now on that one is the last."""
-        key = (result.vehicle, result.topside)
+        key = (vehicle, topside)
         self._results[key] = self._results.pop(key)
 
-    def make_room(self) -> str | None:
-        """Drop the one quiet for longest if there is no room for another; returns its vehicle."""
+    def make_room(self) -> tuple[str, str] | None:
+        """Drop the one quiet for longest if there is no room for another; returns which."""
         if len(self._results) < self._most:
             return None
-        vehicle, topside = next(iter(self._results))
-        self.drop(vehicle, topside)
-        return vehicle
+        quietest = next(iter(self._results))
+        self.drop(*quietest)
+        return quietest
 
     def first(self, result: OffsetResult, received: Reading, *, retained: bool) -> Results:
         """Take the first result of a vehicle by a topside."""
@@ -86,6 +92,8 @@ class Measured:
         self._results[result.vehicle, result.topside] = known
         known_by = self.topsides.get(result.vehicle, ())
         self.topsides[result.vehicle] = sorted((*known_by, result.topside))
+        if known_by:
+            self._several[result.vehicle] = None
         return known
 
     def drop(self, vehicle: str, topside: str) -> bool:
@@ -93,6 +101,8 @@ class Measured:
         if self._results.pop((vehicle, topside), None) is None:
             return False
         self.topsides[vehicle].remove(topside)
+        if len(self.topsides[vehicle]) == 1:
+            del self._several[vehicle]
         if not self.topsides[vehicle]:
             del self.topsides[vehicle]
         return True

@@ -1,6 +1,6 @@
 """The order in which a large fleet is listed, pure: what needs a look first, what is well last.
 
-`tidesync/dashboard/page/survey.js` has the same order.
+`tidesync/dashboard/page/survey.js` orders its rows likewise.
 """
 
 from __future__ import annotations

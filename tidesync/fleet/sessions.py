@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SILENT_S = 15
 """A recorder that runs reports a session that it records at least every 5 s."""
+CLOSING = "its last exchanges and its track are still being written"
+"""What `closing` of a stopped session means, in one sentence for every surface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class SessionEntry:
     def age_s(self, now: Reading) -> float | None:
         """How old the state is; None where that is unknown."""
         return None if self.state_raw_ns is None else max(0.0, (now.raw_ns - self.state_raw_ns) / 1e9)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is not over: recorded, or still being written."""
+        return self.state.state != "stopped" or self.state.closing
 
     def shown(self, now: Reading) -> SessionState:
         """The state with an alarm where its recorder is silent, which a killed one cannot report."""
@@ -48,14 +55,14 @@ class Sessions:
         self._most = most
         self._entries: dict[str, SessionEntry] = {}
 
-    def take(self, state: SessionState, received: Reading, version: int, *, retained: bool) -> int:
-        """Take a state; returns how many sessions were dropped to make room for it."""
+    def take(self, state: SessionState, received: Reading, version: int, *, retained: bool) -> list[str]:
+        """Take a state; returns the sessions that were dropped to make room for it."""
+        dropped: list[str] = []
         if state.state == "refused":
-            return 0
-        dropped = 0
+            return dropped
         while state.session not in self._entries and len(self._entries) >= self._most:
-            del self._entries[self._least_wanted()]
-            dropped += 1
+            dropped.append(self._least_wanted())
+            del self._entries[dropped[-1]]
         state_raw_ns = _last_exchange_raw_ns(state, received) if retained else received.raw_ns
         self._entries[state.session] = SessionEntry(state, received.raw_ns, state_raw_ns, version)
         return dropped

@@ -7,30 +7,26 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from runtime.clock_daemons import discipline_text
+from schemas.choice import fresh_for_s
+from schemas.doubtful import is_doubtful
 from schemas.instants import ns_from_utc
+from schemas.messages import OffsetResult
 from tidesync.figures import span
 from tidesync.fleet.duplicates import Alternation, doubted
 from tidesync.fleet.history import ResultHistory
+from tidesync.fleet.renewal import renewal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runtime.clock import Reading
-    from schemas.messages import Event, Info, OffsetResult
+    from schemas.messages import Event, Info
+    from tidesync.fleet.renewal import Renewal, Words
 
-FRESH_S = 3.0
-"""The age up to which a result is fresh, at least: a topside publishes every second unless set otherwise."""
-_LATE = 1.5
-"""A result that comes later than this many of its topside's intervals is missing."""
 _LONG_S = 60.0
 """From here on a step is also given in minutes, hours, days or years."""
 CONDITION = "holds unless the vehicle's clock was set or slewed since its last answer"
 """What a `conditional` result assumes, in one sentence for every surface."""
-
-
-def fresh_for_s(result: OffsetResult, fresh_s: float = FRESH_S) -> float:
-    """The age up to which `result` is fresh, seconds: at least `fresh_s`, more if its topside is slower."""
-    return max(fresh_s, _LATE * (result.interval_s or 0.0))
 
 
 @dataclass(slots=True)
@@ -48,7 +44,7 @@ class VehicleInfo:
 class Results:
     """The newest result of one vehicle by one topside; instants are of this computer's RAW clock."""
 
-    result: OffsetResult
+    topside: str
     history: ResultHistory | None
     current_raw_ns: int | None
     """Of when the result is: of its arrival; or of `measured_at`, if retained."""
@@ -61,6 +57,32 @@ class Results:
     row_version: int = 0
     """When more of its row changed last than its numbers."""
     alternation: Alternation = field(default_factory=Alternation)
+    error: str | None = None
+    interval_s: float | None = None
+    """As the newest result has them."""
+    _result: OffsetResult | None = None
+    _renewal: Renewal | None = None
+    """The newest, where it is not decoded."""
+    _words: Words | None = None
+    """Those of the last result, where one of the same words changes its numbers alone."""
+
+    @property
+    def result(self) -> OffsetResult:
+        """The newest, as it may be relied on."""
+        if self._result is None:
+            assert self._renewal is not None
+            self._result = OffsetResult.decode(self._renewal.payload)
+        return self._result
+
+    @property
+    def listed(self) -> bytes | None:
+        """The numbers of `renewal.LISTED` as they were received; None where it was decoded."""
+        return self._renewal.listed if self._renewal else None
+
+    @property
+    def max_error_ms(self) -> float | None:
+        """Its bound."""
+        return self._renewal.max_error_ms if self._renewal else self.result.max_error_ms
 
     @classmethod
     def first(cls, result: OffsetResult, received: Reading, *, retained: bool, share: float) -> Results:
@@ -69,13 +91,14 @@ class Results:
         result = doubted(result) if retained else alternation.take(result, received.raw_ns)
         current_raw_ns = _measured_raw_ns(result, received) if retained else received.raw_ns
         first = cls(
-            result,
+            result.topside,
             history,
             current_raw_ns,
             received.raw_ns,
             live=not retained,
             alternation=alternation,
         )
+        first._hold(result)
         first._note_seen(result, received, retained=retained)
         if history and not retained:
             history.result(result, received.raw_ns / 1e9)
@@ -92,12 +115,33 @@ class Results:
             self.row_version = version
         if before.state != result.state:
             self.since_raw_ns, self.since_exact = received.raw_ns, True
-        self.result = result
+        self._hold(result)
         self.current_raw_ns, self.live = received.raw_ns, True
         if retained and (measured_raw_ns := _measured_raw_ns(result, received)) is not None:
             self.current_raw_ns = min(received.raw_ns, measured_raw_ns)
         self._note_seen(result, received, retained=retained)
         self._note(before, result, received.raw_ns / 1e9)
+        return True
+
+    def _hold(self, result: OffsetResult) -> None:
+        self._result, self._renewal, self._words = result, None, None
+        self.error, self.interval_s = result.error, result.interval_s
+
+    def may_renew(self, payload: bytes) -> None:
+        """Remember the words of the result that was taken last, live and of this `payload`."""
+        if not is_doubtful(self.error) and self.result.instance_id and (found := renewal(payload)):
+            self._words = found.words
+
+    def renew(self, payload: bytes, received: Reading, version: int) -> bool:
+        """Take a live result if it differs from the last one in its numbers alone; else decode it."""
+        found = renewal(payload) if self._words else None
+        if found is None or found.words != self._words or not self.alternation.again(received.raw_ns):
+            return False
+        self._result, self._renewal, self.version = None, found, version
+        self.current_raw_ns = raw_ns = received.raw_ns
+        self.seen_raw_ns = raw_ns - round(found.age_s * 1e9)
+        if self.history:
+            self.history.renewal(found, raw_ns / 1e9)
         return True
 
     def _note_seen(self, result: OffsetResult, received: Reading, *, retained: bool) -> None:
@@ -109,14 +153,18 @@ class Results:
             at_raw_ns = min(at_raw_ns, measured_raw_ns)
         self.seen_raw_ns = at_raw_ns - round(result.age_s * 1e9)
 
+    def is_fresh(self, now: Reading, fresh_s: float) -> bool:
+        """Whether it is not old; `fresh_s` as for `fresh_for_s`."""
+        age_s = since_s(self.current_raw_ns, now)
+        return age_s is not None and abs(age_s) <= fresh_for_s(self, fresh_s)
+
     def known(self, now: Reading, fresh_s: float) -> dict[str, Any]:
         """The fields of a row that results give; `fresh_s` as for `fresh_for_s`."""
-        age_s, fresh_s = since_s(self.current_raw_ns, now), fresh_for_s(self.result, fresh_s)
         return {
             "result": self.result,
-            "age_s": age_s,
-            "fresh": age_s is not None and abs(age_s) <= fresh_s,
-            "fresh_s": fresh_s,
+            "age_s": since_s(self.current_raw_ns, now),
+            "fresh": self.is_fresh(now, fresh_s),
+            "fresh_s": fresh_for_s(self, fresh_s),
             "live": self.live,
             "since_s": since_s(self.since_raw_ns, now),
             "since_exact": self.since_exact,
@@ -166,6 +214,8 @@ class Row:
     """The topside's, where it shares vehicles with others."""
     recording: tuple[str, ...] = ()
     """The sessions that record it."""
+    in_use: bool = False
+    """Whether of the vehicle's results this one is to be used while it is fresh (`schemas.choice`)."""
 
     @property
     def old(self) -> bool:

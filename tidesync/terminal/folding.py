@@ -58,6 +58,9 @@ def _kind(row: Row, stands: Rank) -> tuple[Rank, str]:
 
 
 def _locked(rows: Sequence[Row]) -> str:
-    bounds = [row.result.max_error_ms for row in rows if row.result and row.result.max_error_ms is not None]
+    """Vehicles; what another topside has locked too counts for no second one."""
+    used = [row for row in rows if row.in_use]
+    bounds = [row.result.max_error_ms for row in used if row.result and row.result.max_error_ms is not None]
     most = f", max error at most {figure(max(bounds), 4)} ms" if bounds else ""
-    return f"{len(rows)} locked{most}"
+    others = len(rows) - len(used)
+    return f"{len(used)} locked{most}" + (f"; {others} more by other topsides, not in use" if others else "")

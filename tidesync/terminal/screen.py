@@ -96,7 +96,7 @@ class Screen:
             f"Vehicle clocks, Pi − topside   {where}",
             self._away(now),
             self._fleet.rows(now),
-            [entry.shown(now) for entry in self._fleet.sessions() if entry.state.state != "stopped"],
+            [entry.shown(now) for entry in self._fleet.sessions() if entry.lasts],
             tuple(self._lines),
             (f"{unshown} vehicles are not shown: there is no room for more",) if unshown else (),
         )

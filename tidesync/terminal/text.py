@@ -10,6 +10,7 @@ from schemas.instants import iso_from_ns, iso_utc
 from schemas.messages import Event, Info, OffsetResult, SessionState
 from tidesync.figures import ago, distance, figure, is_long, span
 from tidesync.fleet.duplicates import sentence
+from tidesync.fleet.sessions import CLOSING
 from tidesync.fleet.vehicle import CONDITION, discipline_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,14 @@ def remarks_of(row: Row) -> list[str]:
         remarks.append(f"unknown: {sentence(result)}")
     elif result.conditional:
         remarks.append(CONDITION)
+    if _is_unused(row):
+        remarks.append("not in use: another topside's bound of this vehicle is smaller")
     return remarks
+
+
+def _is_unused(row: Row) -> bool:
+    """Whether it could be relied on, and another topside's result of the vehicle is chosen."""
+    return row.fresh and not row.in_use and row.result is not None and not is_doubtful(row.result.error)
 
 
 def _sentence(letter: Letter) -> str:
@@ -97,10 +105,8 @@ def _sentence(letter: Letter) -> str:
         moved = "stepped its clock" if body.kind == "step" else "was suspended"
         return f"{topic.vehicle} {moved}: {body.step_ms:+.3f} ms"
     if isinstance(body, SessionState):
-        alarm = body.error or body.alarm
-        return f"session {body.session} {body.state}: {body.exchanges} exchanges" + (
-            f"; {alarm}" * bool(alarm)
-        )
+        more = [CLOSING] * body.closing + [text for text in (body.error or body.alarm,) if text]
+        return "; ".join([f"session {body.session} {body.state}: {body.exchanges} exchanges", *more])
     if isinstance(body, Info):
         return f"{topic.vehicle} runs agent {body.version}, arrivals stamped: {body.receive_stamp}"
     return f"{topic.vehicle or f'topside {topic.topside}'} is {body}"
@@ -131,6 +137,8 @@ def _pairs(row: Row) -> Iterator[tuple[str, str]]:
 def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
     result = for_people(result)
     yield "State", state_of(result, old=row.old)
+    if _is_unused(row):
+        yield "In use", "no: another topside's bound of this vehicle is smaller"
     if is_doubtful(result.error):
         yield "Numbers", f"unknown: {sentence(result)}"
     yield "Offset", _offset(result)

@@ -15,6 +15,7 @@ from schemas.doubtful import for_people, is_doubtful
 from tidesync.figures import distance, is_long, span
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.order import worst_first
+from tidesync.fleet.sessions import CLOSING
 from tidesync.fleet.vehicle import CONDITION
 
 if TYPE_CHECKING:
@@ -223,6 +224,7 @@ def _hidden(rows: Sequence[Row]) -> Text:
 def _sessions(sessions: Sequence[SessionState]) -> Text:
     words = [
         f"{state.session} {state.state}"
+        + f" ({CLOSING})" * state.closing
         + (f": {state.error or state.alarm}" if state.error or state.alarm else "")
         for state in sessions
     ]

@@ -8,12 +8,13 @@ it, over a far longer time than a window (docs/mathematics.md §8).
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from topside_agent.estimator.average_errors import WAYS, AverageErrors
-from topside_agent.estimator.least_squares import SUMS, Fits, Reference, least_squares, sums_of
+from topside_agent.estimator.least_squares import BLOCK, Fits, Reference, least_squares, sums_of_newest
 from topside_agent.estimator.window_errors import SHARPNESS, Line, disagreement
 
 if TYPE_CHECKING:
@@ -25,13 +26,9 @@ _LEARN = 1 / 32
 _OFTEN, _RARELY = 4, 32
 """Lines are fitted after so many blocks; rarely while the edges' error is far less (by `_HOPELESS`)."""
 _HOPELESS = 4.0
-_FEWEST = 64
-"""Blocks for which there is room at least."""
-_EQUAL = [1.0] * (WAYS - 1)
+_SPARE = 64
+"""So many blocks beyond what the windows reach are dropped together."""
 _EACH = np.arange(WAYS)
-
-Block = tuple[float, list[float], list[float]]
-"""A block's middle (s), and for each way a weight and a value (ns)."""
 
 
 class BlockAverages:
@@ -45,24 +42,15 @@ class BlockAverages:
         """Add an exchange's bounds (times in s, bounds in ns) to the open block."""
         self._open.append(bounds)
 
-    def close(self, at_s: float, slope: float) -> Block:
-        """The open block's values, brought to `at_s` along `slope` (ns/s)."""
+    def close(self, at_s: float, slope: float) -> tuple[float, ...]:
+        """The open block's values, brought to `at_s` along `slope` (ns/s): see `BLOCK`."""
         out = [high + slope * (at_s - when) for when, high, _, _ in self._open]
         back = [low + slope * (at_s - when) for _, _, when, low in self._open]
         self._open.clear()
         weights = self._weights([high - low for high, low in zip(out, back, strict=True)])
         count, total = len(out), sum(weights)
-        least_out, least_back = min(out), max(back)
         middle = sum([w * (high + low) for w, high, low in zip(weights, out, back, strict=True)]) / total / 2
-        values = [
-            least_out,
-            least_back,
-            (least_out + least_back) / 2,
-            sum(out) / count,
-            sum(back) / count,
-            middle,
-        ]
-        return at_s, [*_EQUAL, total / count], values
+        return 1.0, min(out), max(back), sum(out) / count, sum(back) / count, middle, total / count
 
     def _weights(self, delays: list[float]) -> list[float]:
         """A delay counts less the farther it exceeds the least, in mean excesses (chrony's weights)."""
@@ -77,7 +65,11 @@ class BlockAverages:
 
 
 class Averages:
-    """The averages of one timebase's blocks, and the line that they suggest until the next fit."""
+    """The averages of one timebase's blocks, and the line that they suggest until the next fit.
+
+    The blocks alone are kept. Their sums are made again for each fit: kept up to each block, they would take
+    six times as much memory.
+    """
 
     def __init__(self, settings: EstimatorSettings, errors: AverageErrors) -> None:
         self._settings = settings
@@ -90,13 +82,8 @@ class Averages:
 
     def restart(self) -> None:
         """Forget all blocks: after a gap, or when the clocks turn out to run apart unusually fast."""
-        self._at_s = np.zeros(0)
-        self._weights, self._values = np.zeros((2, WAYS, 0))
-        self._sums = np.zeros((SUMS, WAYS, 1))
-        self._known = np.zeros(1)
-        self._reference: Reference | None = None
-        self._filled = self._since = 0
-        self._pending: list[tuple[int, Block]] = []
+        self._blocks = array("d")
+        self._since = 0
         self._every = _OFTEN
         self.line: Line | None = None
 
@@ -110,67 +97,25 @@ class Averages:
             self.restart()
             passed = 1  # what was before counts no longer
         self._since += passed
-        self._pending.append((self._since - 1, self._open.close(end_s - self._settings.block_s / 2, slope)))
+        self._blocks.extend([0.0] * (BLOCK * (passed - 1)))
+        self._blocks.extend(self._open.close(end_s - self._settings.block_s / 2, slope))
+        if len(self._blocks) > BLOCK * (self._size + _SPARE):
+            del self._blocks[: -BLOCK * self._size]
         if self._since >= self._every and edges is not None:
-            self._append(slope)
-            self._fit(end_s, edges)
+            self._since = 0
+            self._fit(end_s, edges, slope)
 
-    def _append(self, slope: float) -> None:
-        if self._filled + self._since > 2 * self._size:
-            self._roll(slope)
-        if self._filled + self._since > self._at_s.size:
-            self._grow(self._filled + self._since)
-        first = self._filled
-        new = slice(first, first + self._since)
-        self._at_s[new] = self._weights[:, new] = self._values[:, new] = 0.0
-        for index, (at_s, weights, values) in self._pending:
-            self._at_s[first + index] = at_s
-            self._weights[:, first + index], self._values[:, first + index] = weights, values
-        if self._reference is None:
-            at_s, _, values = self._pending[0][1]
-            self._reference = Reference(at_s, values[2], slope)
-        self._filled += self._since
-        self._sum(new)
-        self._since = 0
-        self._pending.clear()
-
-    def _grow(self, needed: int) -> None:
-        """Make room for so many blocks: most vehicles are not heard for as long as the windows reach."""
-        more = min(max(2 * self._at_s.size, needed, _FEWEST), 2 * self._size) - self._at_s.size
-        self._at_s, self._weights, self._values, self._sums, self._known = (
-            np.concatenate([rows, np.zeros((*rows.shape[:-1], more))], axis=-1)
-            for rows in (self._at_s, self._weights, self._values, self._sums, self._known)
-        )
-
-    def _sum(self, new: slice) -> None:
-        assert self._reference is not None
-        added = sums_of(self._at_s[new], self._weights[:, new], self._values[:, new], self._reference)
-        self._sums[:, :, new.start : new.stop + 1] = self._sums[:, :, new.start, None] + added
-        self._known[new.start + 1 : new.stop + 1] = (
-            self._known[new.start] + (self._weights[0, new] > 0).cumsum()
-        )
-
-    def _roll(self, slope: float) -> None:
-        """Keep the newest blocks, summed relative to a line near them."""
-        kept = slice(self._filled - self._size, self._filled)
-        for rows in (self._at_s, self._weights, self._values):
-            rows[..., : self._size] = rows[..., kept].copy()
-        newest = int(np.flatnonzero(self._weights[0, : self._size])[-1])
-        self._reference = Reference(float(self._at_s[newest]), float(self._values[2, newest]), slope)
-        self._sums[:, :, 0], self._known[0], self._filled = 0.0, 0.0, self._size
-        self._sum(slice(0, self._size))
-
-    def _fit(self, end_s: float, edges: Line) -> None:
-        assert self._reference is not None
-        now, settings = self._filled, self._settings
-        spans = self._spans[self._spans <= now]
-        earlier = spans[2 * spans <= now]
-        ends = np.concatenate([np.full(spans.size, now), now - earlier])
-        begins = ends - np.concatenate([spans, earlier])
-        count = self._known[ends] - self._known[begins]
-        fits = least_squares(self._sums, begins, ends, count, self._reference)
+    def _fit(self, end_s: float, edges: Line, slope: float) -> None:
+        block_s = self._settings.block_s
+        blocks = np.frombuffer(self._blocks).reshape(-1, BLOCK)[-self._size :].T
+        spans = self._spans[self._spans <= blocks.shape[1]]
+        earlier = spans[2 * spans <= blocks.shape[1]]
+        reference = Reference(end_s - block_s / 2, float(blocks[1, -1]), slope)
+        within = sums_of_newest(blocks, block_s, reference, (*spans.tolist(), *(2 * earlier).tolist()))
+        within[..., spans.size :] -= within[..., : earlier.size]
+        fits = least_squares(within, within[0, 0], reference)
         lines, past = fits.part(slice(spans.size)), fits.part(slice(spans.size, None))
-        windows_s = earlier * settings.block_s
+        windows_s = earlier * block_s
         met_s, full = end_s - windows_s, lines.part(slice(earlier.size))
         bends = full.slope - past.slope
         squared = disagreement(past.at(met_s), full.at(met_s), bends, windows_s)

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_SPARE = 64
+"""So many blocks too many are dropped together."""
+
 
 class Bounds(NamedTuple):
     """Upper and lower bounds as arrays of one shape; times in s, bounds in ns.
@@ -46,7 +49,7 @@ class Blocks:
         self.index: int | None = None
         """The open block's number."""
         self._filled = 0
-        self._columns: Floats = np.empty((6, 2 * size))
+        self._columns: Floats = np.empty((6, size + _SPARE))
         self._closed: tuple[int, int, float] | None = None
         """What `within` found in the closed blocks, until another one closes."""
         self._clear()
@@ -91,8 +94,8 @@ class Blocks:
         self._clear()
 
     def _append(self, *column: float) -> None:
-        if self._filled == 2 * self.size:
-            self._columns[:, : self.size] = self._columns[:, self.size :]
+        if self._filled == self._columns.shape[1]:
+            self._columns[:, : self.size] = self._columns[:, -self.size :].copy()
             self._filled = self.size
         self._columns[:, self._filled] = column
         self._filled += 1

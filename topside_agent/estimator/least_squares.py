@@ -1,7 +1,8 @@
-"""Weighted least-squares lines over windows of blocks, from cumulative sums: any window costs the same."""
+"""Weighted least-squares lines over windows of blocks, from sums; what windows share is summed once."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import nan
 from typing import NamedTuple
 
@@ -11,7 +12,16 @@ from topside_agent.estimator.blocks import Floats, Integers
 from topside_agent.estimator.settings import FEWEST_BLOCKS
 
 SUMS = 6
-"""Sums kept: weight, time, time², value, value·time, value²."""
+"""Sums of a window: weight, time, time², value, value·time, value²."""
+BLOCK = 7
+"""Numbers of a block: 1 (0 if it is empty), each way's value (ns) but the middle of both least delays, the
+weight of the last way; the others have 1.
+"""
+_WEIGHT, _MIDDLE = 6, 7
+"""Rows of products: that weight, which multiplies the value before it; the middle of both least delays."""
+_SUMMED = np.array([[0, 0, 0, 0, 0, _WEIGHT], [1, 2, _MIDDLE, 3, 4, 5]]).repeat(3, axis=0)
+_SUMMED += np.array([[0], [1], [2], [0], [1], [2]]) * (BLOCK + 1)
+"""Of each sum and way the row of products."""
 
 
 class Reference(NamedTuple):
@@ -61,12 +71,44 @@ def sums_of(at_s: Floats, weight: Floats, values: Floats, reference: Reference) 
     return sums
 
 
-def least_squares(sums: Floats, begin: Integers, end: Integers, count: Floats, reference: Reference) -> Fits:
-    """The lines through the blocks from `begin` to before `end`, `count` of which are not empty.
+def sums_of_newest(blocks: Floats, block_s: float, reference: Reference, counts: tuple[int, ...]) -> Floats:
+    """The sums over the newest blocks, for each of `counts`: shape (SUMS, ways, counts).
+
+    `blocks` are without gaps, shape (BLOCK, blocks); the middle of the newest is `reference.at_s`. They are
+    summed once, between the beginnings of the windows, and what several ways have in common once for all.
+    """
+    begins, places = _begins(counts)
+    blocks = blocks[:, -int(begins[-1]) :]
+    size = blocks.shape[1]
+    at_s = block_s * np.arange(1 - size, 1)
+    products = np.empty((3, BLOCK + 1, size))
+    plain, timed, squares = products
+    plain[:BLOCK] = blocks
+    plain[1:_WEIGHT] -= reference.offset + reference.slope * at_s
+    plain[1:_WEIGHT] *= plain[0]
+    plain[_MIDDLE] = (plain[1] + plain[2]) / 2
+    np.multiply(plain, plain, out=squares)
+    squares[_WEIGHT - 1] *= plain[_WEIGHT]
+    plain[_WEIGHT - 1] *= plain[_WEIGHT]
+    np.multiply(plain, at_s, out=timed)
+    for row in (0, _WEIGHT):
+        np.multiply(timed[row], at_s, out=squares[row])
+    between = np.add.reduceat(products.reshape(-1, size), size - begins[::-1], axis=1)
+    found: Floats = between[:, ::-1].cumsum(axis=1)[_SUMMED[..., None], places]
+    return found
+
+
+@lru_cache(maxsize=256)
+def _begins(counts: tuple[int, ...]) -> tuple[Integers, Integers]:
+    """These numbers of blocks, rising and each once, and where among them each of `counts` is."""
+    return np.unique(np.array(counts, dtype=np.int64), return_inverse=True)
+
+
+def least_squares(within: Floats, count: Floats, reference: Reference) -> Fits:
+    """The lines of windows with the sums `within`, shape (SUMS, ways, windows), `count` blocks not empty.
 
     NaN with fewer than `FEWEST_BLOCKS`. Assumption of `variance`: residuals are independent.
     """
-    within = sums[:, :, end] - sums[:, :, begin]
     count = np.where(count >= FEWEST_BLOCKS, count, nan)
     at_s, square, mean, product, power = within[1:] / np.where(count > 0, within[0], nan)
     along = product - mean * at_s

@@ -12,6 +12,8 @@ window, and starts from the tangents of the last block: nearly always the old li
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
+from operator import mul, sub
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -97,6 +99,53 @@ blocks come. So a window's tangents are valid until their blocks leave it, and f
 """
 
 
+class Touching(NamedTuple):
+    """The two bounds (times in s, bounds in ns) that a line of this slope touches, and their blocks."""
+
+    slope: float
+    upper_at: float
+    upper: float
+    lower_at: float
+    lower: float
+    above: int
+    below: int
+
+    @property
+    def tangent(self) -> Tangent:
+        """The margin's tangent at this slope."""
+        oldest = min(self.above, self.below)
+        return self.lower_at - self.upper_at, self.upper - self.lower, oldest
+
+    @property
+    def edges(self) -> tuple[float, float]:
+        """The highest and the lowest line (ns at time 0) of this slope between the bounds."""
+        return self.upper - self.slope * self.upper_at, self.lower - self.slope * self.lower_at
+
+    @property
+    def margin(self) -> float:
+        """How far apart (ns) these are."""
+        high, low = self.edges
+        return high - low
+
+    def line(self, left: Tangent | None, right: Tangent | None) -> Fit:
+        """The line in the middle, where these tangents meet."""
+        high, low = self.edges
+        return Fit(self.slope, (high + low) / 2, high - low, left, right, self)
+
+    def with_newest(self, newest: Sequence[Sequence[float]], number: int) -> Touching:
+        """Those with the `newest` blocks, the last one first, which has this number."""
+        slope, found, (high, low) = self.slope, self, self.edges
+        for place in reversed(range(len(newest))):
+            upper_at, upper, lower_at, lower = newest[place]
+            if upper - slope * upper_at < high:
+                high = upper - slope * upper_at
+                found = found._replace(upper_at=upper_at, upper=upper, above=number - place)
+            if lower - slope * lower_at > low:
+                low = lower - slope * lower_at
+                found = found._replace(lower_at=lower_at, lower=lower, below=number - place)
+        return found
+
+
 @dataclass(slots=True)
 class Fit:
     """The line with the greatest margin: `slope` in ns/s, `middle` in ns at time 0, `margin` in ns.
@@ -110,6 +159,7 @@ class Fit:
     margin: float
     left: Tangent | None
     right: Tangent | None
+    touching: Touching
 
     def holds(self, first: int, newest: Sequence[Sequence[float]]) -> bool:
         """Whether it is still the best line of a window that begins with block `first`.
@@ -125,6 +175,12 @@ class Fit:
                 return False
         return True
 
+    def with_newest(self, first: int, newest: Sequence[Sequence[float]], number: int) -> Touching | None:
+        """What its slope touches in that window with the `newest` blocks; None if blocks have left it."""
+        if min(self.touching.above, self.touching.below) < first:
+            return None
+        return self.touching.with_newest(newest, number)
+
 
 class _Closed:
     """The closed blocks up to the newest; every window ends with that."""
@@ -139,26 +195,19 @@ class _Closed:
         """The newest blocks: of each one upper's time, upper, lower's time, lower."""
         return [[row[-place] for row in self._few] for place in range(1, count + 1)]
 
-    def tangent(self, span: int, slope: float) -> tuple[Tangent, float, float]:
-        """The tangent at `slope` for the window of the last `span` blocks; margin and middle there."""
+    def touching(self, span: int, slope: float) -> Touching:
+        """What a line of this slope touches in the window of the last `span` blocks."""
+        first = self.number - span + 1
         if span > _FEW:
-            return self._tangent_of_many(span, slope)
-        upper_at, upper, lower_at, lower = self._few
-        window = slice(-span, None)
-        above = [ns - slope * at for at, ns in zip(upper_at[window], upper[window], strict=True)]
-        below = [ns - slope * at for at, ns in zip(lower_at[window], lower[window], strict=True)]
-        high, low = min(above), max(below)
-        i, j = above.index(high) - span, below.index(low) - span
-        rise, open_ = lower_at[j] - upper_at[i], upper[i] - lower[j]
-        return (rise, open_, self.number + 1 + min(i, j)), high - low, (high + low) / 2
-
-    def _tangent_of_many(self, span: int, slope: float) -> tuple[Tangent, float, float]:
-        upper_at, upper, lower_at, lower = self._columns[:, -span:]
-        above, below = upper - slope * upper_at, lower - slope * lower_at
-        i, j = int(above.argmin()), int(below.argmax())
-        high, low = float(above[i]), float(below[j])
-        rise, open_ = float(lower_at[j] - upper_at[i]), float(upper[i] - lower[j])
-        return (rise, open_, self.number - span + 1 + min(i, j)), high - low, (high + low) / 2
+            upper_at, upper, lower_at, lower = self._columns[:, -span:]
+            i, j = int((upper - slope * upper_at).argmin()), int((lower - slope * lower_at).argmax())
+            bounds = float(upper_at[i]), float(upper[i]), float(lower_at[j]), float(lower[j])
+            return Touching(slope, *bounds, first + i, first + j)
+        uppers_at, uppers, lowers_at, lowers = [row[-span:] for row in self._few]
+        above = list(map(sub, uppers, map(mul, repeat(slope), uppers_at)))
+        below = list(map(sub, lowers, map(mul, repeat(slope), lowers_at)))
+        i, j = above.index(min(above)), below.index(max(below))
+        return Touching(slope, uppers_at[i], uppers[i], lowers_at[j], lowers[j], first + i, first + j)
 
 
 class WindowFits:
@@ -188,40 +237,49 @@ class WindowFits:
         blocks, shorter, found = closed.newest(together), None, []
         for index, span in enumerate(spans, begin):
             fit = self._fits[index]
-            if fit is None or passed != together or not fit.holds(self._number - span + 1, blocks):
-                left, right = _usable(fit, shorter, self._number - span + 1)
-                fit = self._fits[index] = self._search(closed, span, left, right)
+            first = self._number - span + 1
+            if fit is None or passed != together or not fit.holds(first, blocks):
+                known = None
+                if fit is not None and passed == together:
+                    known = fit.with_newest(first, blocks, self._number)
+                left, right = _usable(fit, shorter, first)
+                fit = self._fits[index] = self._search(closed, span, left, right, known)
             found.append(fit)
             shorter = fit
         return found
 
-    def _search(self, closed: _Closed, span: int, left: Tangent | None, right: Tangent | None) -> Fit:
-        """Search between these tangents, or from the steepest slopes: the margin may be greatest there."""
-        if left is None:
-            left, margin, middle = closed.tangent(span, -self._steepest)
-            if left[0] <= 0:
-                return Fit(-self._steepest, middle, margin, None, None)
-        if right is None:
-            right, margin, middle = closed.tangent(span, self._steepest)
-            if right[0] >= 0:
-                return Fit(self._steepest, middle, margin, None, None)
-        return self._between(closed, span, left, right)
+    def _search(
+        self, closed: _Closed, span: int, left: Tangent | None, right: Tangent | None, known: Touching | None
+    ) -> Fit:
+        """Search between these tangents, or from the steepest slopes: the margin may be greatest there.
 
-    def _between(self, closed: _Closed, span: int, left: Tangent, right: Tangent) -> Fit:
+        `known` is what one of the slopes touches.
+        """
         steepest = self._steepest
+        if left is None:
+            touching = closed.touching(span, -steepest)
+            left = touching.tangent
+            if left[0] <= 0:
+                return touching.line(None, None)
+        if right is None:
+            touching = closed.touching(span, steepest)
+            right = touching.tangent
+            if right[0] >= 0:
+                return touching.line(None, None)
         for _ in range(_MOST_STEPS):
             slope = (right[1] - left[1]) / (left[0] - right[0])
             slope = min(max(slope, -steepest), steepest)  # old tangents may meet beyond
-            tangent, margin, middle = closed.tangent(span, slope)
+            touching = known if known and known.slope == slope else closed.touching(span, slope)
+            tangent = touching.tangent
             if abs(slope) == steepest and tangent[0] * slope >= 0:
-                return Fit(slope, middle, margin, None, None)
-            if left[1] + left[0] * slope - margin <= _CLOSE_NS:
+                return touching.line(None, None)
+            if left[1] + left[0] * slope - touching.margin <= _CLOSE_NS:
                 break
             if tangent[0] > 0:
                 left = tangent
             else:
                 right = tangent
-        return Fit(slope, middle, margin, left, right)
+        return touching.line(left, right)
 
 
 def _usable(old: Fit | None, shorter: Fit | None, first: int) -> tuple[Tangent | None, Tangent | None]:

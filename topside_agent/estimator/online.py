@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from topside_agent.estimator.average_errors import AverageErrors
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
 from topside_agent.estimator.estimate import Added, Estimate, assemble, likeliest
+from topside_agent.estimator.remembered import KnownExchanges, RecentConstraints
 from topside_agent.estimator.segments import (
     Break,
     Cut,
@@ -18,7 +18,6 @@ from topside_agent.estimator.segments import (
     StepDetector,
     break_before,
     is_late,
-    last_clean,
 )
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import FASTEST, RecentReadings, readings_of
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 ANY_RATE_PPM = 100_000.0
 _REMEMBERED = 512
 """Duplicates are recognised among so many exchanges; older ones are refused for their age."""
+_RECENT = 64
+"""Of a step that nobody reported the moment is found among so many exchanges."""
 
 
 class OffsetEstimator:
@@ -58,8 +59,8 @@ class OffsetEstimator:
         self._broken_off = False
         self._changed_ns: int | None = None
         """The destination of the exchange that began the segment, but for the first one."""
-        self._recent: deque[Constraint] = deque(maxlen=64)
-        self._known: dict[tuple[int, int], None] = {}
+        self._recent = RecentConstraints(_RECENT)
+        self._known = KnownExchanges(_REMEMBERED)
         self._pi, self._topside = RecentReadings(), RecentReadings()
         self.stride = 1
         """The windows take so many blocks at a time: 2 makes errors up to 2 % greater, for less work."""
@@ -67,14 +68,15 @@ class OffsetEstimator:
     def add(self, exchange: Exchange) -> Added:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
         constraint = self.constraint = constraint_of(exchange)
-        key = (exchange.seq, exchange.origin_ns)
-        slewed = self.settings.usual_rate + self.settings.slew_limit_ppm * 1e3
-        reason = impossible(constraint, (self._steepest if constraint.raw else slewed) * 1e-9)
-        if key in self._known:
+        rate = self._steepest
+        if not constraint.raw:
+            rate = self.settings.usual_rate + self.settings.slew_limit_ppm * 1e3
+        reason = impossible(constraint, rate * 1e-9)
+        if (exchange.seq, exchange.origin_ns) in self._known:
             reason = "duplicate"
         if reason is not None:
             return self._refuse(reason)
-        self._remember(key)
+        self._known.add(exchange.seq, exchange.origin_ns)
         new = Seen(constraint, exchange.boot_id)
         if self._last is None or self.timebase is None:
             return self._accept(new, self._begin(constraint))
@@ -152,7 +154,7 @@ class OffsetEstimator:
         if broken.cause == "inconsistent":
             # A promised rate may be what is wrong; without it every bound is true (docs/mathematics.md §3).
             self.settings = self.settings.model_copy(update={"rate_limit_ppm": ANY_RATE_PPM})
-            known = last_clean(self._recent, now, self._steepest * 1e-9)
+            known = self._recent.last_clean(now, self._steepest * 1e-9)
             clean = clean if known is None else known
         if broken.cause == "topside_step":
             self._topside_difference_before_ns = before.topside_difference_ns
@@ -163,12 +165,12 @@ class OffsetEstimator:
             self._changed_ns = new.constraint.destination_ns
             if timebase is not self.timebase:
                 self._pi, self._topside = RecentReadings(), RecentReadings()
-                self._recent.clear()
+                self._recent = RecentConstraints(_RECENT)
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
         self.timebase, self._last = timebase, new
         self._boot_id = new.boot_id or self._boot_id
-        self._recent.append(new.constraint)
+        self._recent.add(new.constraint)
         pi, topside = readings_of(new.constraint)
         self._pi.add(pi, cut=cut is not None)
         self._topside.add(topside, cut=cut is not None)
@@ -198,11 +200,6 @@ class OffsetEstimator:
     def _refuse(self, reason: str) -> Added:
         self.rejected += 1
         return Added(accepted=False, reason=reason, cut=None)
-
-    def _remember(self, key: tuple[int, int]) -> None:
-        self._known[key] = None
-        if len(self._known) > _REMEMBERED:
-            del self._known[next(iter(self._known))]
 
     def estimate(
         self, at_raw_ns: int | None = None, topside_realtime_minus_raw_ns: int | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
 
 from topside_agent.estimator.slews import FASTEST
 
@@ -22,6 +23,8 @@ Admits = Callable[[int], bool]
 
 _SIDES = (4, 8, 16)
 """Blocks compared on either side of the tested instant."""
+_PARTS = -np.array([*(2 * blocks for blocks in reversed(_SIDES)), _SIDES[0]])
+"""Where, from the newest on, the blocks begin that only a longer side holds: each is twice the one before."""
 _SPREADS = 3.0
 _FLOOR_NS = 50_000.0
 """A step is accepted above so many times the greatest move of quiet times, plus this."""
@@ -88,6 +91,9 @@ class Slews(NamedTuple):
     topside: float = 0.0
 
 
+_AT_REST = Slews()
+
+
 def break_before(
     new: Seen, last: Seen, admits: Admits, settings: EstimatorSettings, slews: Slews
 ) -> Break | None:
@@ -115,11 +121,13 @@ def _jump(now: Seen, before: Seen, admits: Admits, settings: EstimatorSettings, 
     """
     new, old = now.constraint, before.constraint
     elapsed_ns = new.destination_ns - old.origin_ns
+    pi = new.pi_difference_ns - old.pi_difference_ns
+    topside = new.topside_difference_ns - old.topside_difference_ns
+    if slews == _AT_REST and max(abs(pi), abs(topside)) < min(_LEAST_SLEEP_NS, settings.step_min_ns):
+        return None if admits(0) else Break("inconsistent", None, keeps_raw=False, keeps_drift=True)
     resolution = new.resolution_ns + old.resolution_ns
     allowed = settings.step_min_ns + round(settings.slew_limit_ppm * 1e-6 * elapsed_ns) + resolution
     slewable = allowed + round(FASTEST * min(elapsed_ns, _SLEW_SEEN_NS))
-    pi = new.pi_difference_ns - old.pi_difference_ns
-    topside = new.topside_difference_ns - old.topside_difference_ns
     set_forward = pi > allowed or topside > allowed
     pi_jumped, topside_jumped = abs(pi) > allowed, abs(topside) > allowed
     if not admits(0):
@@ -146,18 +154,6 @@ def _may_have_stopped(admits: Admits, *, pi: bool, topside: bool) -> bool:
     if pi and topside:
         return True
     return (pi and admits(-_LEAST_SLEEP_NS)) or (topside and admits(_LEAST_SLEEP_NS))
-
-
-def last_clean(recent: deque[Constraint], new: Constraint, rate_limit: float) -> int | None:
-    """Topside's realtime (ns) at the newest of `recent` that contradicts `new`: the step came after it.
-
-    None when every one of them agrees with `new`.
-    """
-    for old in reversed(recent):
-        apart = rate_limit * abs(new.destination_ns - old.origin_ns)
-        if new.lower_ns - apart > old.upper_ns or new.upper_ns + apart < old.lower_ns:
-            return old.destination_ns + old.topside_difference_ns
-    return None
 
 
 class StepDetector:
@@ -197,16 +193,16 @@ class StepDetector:
 
 def _moves(columns: Floats, slope: float, spans: list[int]) -> list[tuple[float, bool]]:
     """For each span the lesser of both edges' moves (ns), and whether both moved together; 0 if unknown."""
-    upper_at, upper, lower_at, lower = columns.tolist()  # for so few Python is faster than numpy
-    high = [ns - slope * at for at, ns in zip(upper_at, upper, strict=True)]
-    low = [ns - slope * at for at, ns in zip(lower_at, lower, strict=True)]
+    along = columns[1::2] - slope * columns[::2]
+    parts = _PARTS[-len(spans) - 1 :] + along.shape[1]
+    high, low = np.minimum.reduceat(along[0], parts).tolist(), np.maximum.reduceat(along[1], parts).tolist()
     moves = []
-    newer_high, newer_low = min(high[-spans[0] :]), max(low[-spans[0] :])
-    for blocks in spans:
-        before = slice(-2 * blocks, -blocks)
-        older_high, older_low = min(high[before]), max(low[before])
+    newer_high, newer_low = high.pop(), low.pop()
+    for older_high, older_low in zip(reversed(high), reversed(low), strict=True):
         up, down = newer_high - older_high, newer_low - older_low
-        less, more = sorted((abs(up), abs(down)))
+        less, more = abs(up), abs(down)
+        if less > more:
+            less, more = more, less
         known = more < inf
         moves.append((less if known else 0.0, known and up * down > 0 and less >= more * _EQUAL))
         newer_high, newer_low = min(newer_high, older_high), max(newer_low, older_low)

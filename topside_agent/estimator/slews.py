@@ -27,6 +27,8 @@ _STEADY = 0.95
 """Rates of neighbouring intervals this near to each other are one slew; its changes go unseen up to then."""
 
 
+_KEPT = 3
+"""Readings of each clock."""
 _FOLLOWED_NS = 2_000_000_000
 """Across longer intervals a move shows no rate: it may have taken any part of the time."""
 
@@ -136,7 +138,7 @@ class RecentReadings:
 
     def __init__(self) -> None:
         self._readings: list[Reading] = []
-        self._rests = False
+        self._rests = self._rested = False
         self.slew = slew_of(())
         """As `slew_of`."""
         self.unexplained_ns = 0.0
@@ -145,12 +147,16 @@ class RecentReadings:
     def add(self, now: Reading, *, cut: bool) -> None:
         """Take in the next reading, before which a `cut` was made or not; see `with_next`."""
         before, rested = self._readings, self._rests
+        if self._rested and not cut and _rests(before[-1], now):
+            self._readings = [*before[1:], now]
+            return
         readings = self._readings = with_next(before, now, cut=cut)
         self._rests = not cut and bool(before) and _rests(before[-1], now)
         if self._rests and (rested or len(before) == 1):
             self.slew, self.unexplained_ns = (0.0, 0.0), 0.0
         else:
             self.slew, self.unexplained_ns = slew_of(readings), unexplained_ns(readings)
+        self._rested = self._rests and rested and len(readings) == _KEPT
 
 
 def _rests(before: Reading, now: Reading) -> bool:

@@ -39,7 +39,7 @@ smoother's windows: 1.96 σ of it are then 0.81 (`u95_factor_smoother`) times th
 
 
 class _Values(NamedTuple):
-    """The blocks' values on the dense grid, ready for `least_squares`."""
+    """The blocks' values on the dense grid, their sums before each boundary."""
 
     sums: Floats
     known: Integers
@@ -54,7 +54,7 @@ class _Values(NamedTuple):
     def lines(self, begin: Integers, end: Integers) -> Fits:
         """The lines through the blocks from `begin` to before `end`."""
         count = (self.known[end] - self.known[begin]).astype(np.float64)
-        return least_squares(self.sums, begin, end, count, self.reference)
+        return least_squares(self.sums[:, :, end] - self.sums[:, :, begin], count, self.reference)
 
     def at_s(self, boundary: Integers) -> Floats:
         """The instant (s) of a block's beginning."""

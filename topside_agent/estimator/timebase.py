@@ -141,12 +141,15 @@ class Timebase:
         self._prove_rate(newest_s)
         return contradiction
 
-    def _prove_rate(self, at_s: float) -> None:
-        """Set the likely drift by what the exchanges prove; if it was unlikely the windows start again."""
+    def _prove_rate(self, at_s: float) -> tuple[float, float]:
+        """Set the likely drift by what the exchanges prove, which is returned (least and greatest, ns/s).
+
+        If it was unlikely the windows start again.
+        """
         least, greatest = self.bound.drifts(at_s)
         self.blocks.slope = (least + greatest) / 2
         if least <= self.steepest and greatest >= -self.steepest:
-            return
+            return least, greatest
         self.steepest = max(abs(least), abs(greatest))
         self._known_drift = KnownDriftFit(self.blocks.slope, ((greatest - least) / 4) ** 2)
         for bounds in self._first_bounds[:, : self._first].T.tolist():
@@ -155,6 +158,7 @@ class Timebase:
             self.windows.steepen(self.steepest)
         if self.averages is not None:
             self.averages.restart()
+        return least, greatest
 
     def _close_block(self, closed: int) -> float | None:
         columns = self.blocks.columns()
@@ -164,8 +168,7 @@ class Timebase:
             return None  # the gap that follows is longer than any window
         if not self.bound.refit(columns, self.newest_s):
             return self.newest_s
-        self._prove_rate(self.newest_s)
-        least, greatest = self.bound.drifts(self.newest_s)
+        least, greatest = self._prove_rate(self.newest_s)
         end_s = (closed + 1) * self.blocks.block_s
         if self.windows is not None:
             # Blocks without exchanges may already follow; the next call counts them in `passed`.

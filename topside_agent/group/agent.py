@@ -59,6 +59,8 @@ class GroupAgent(TopsideAgent):
             if settings.group
             else None
         )
+        if self.group:
+            self._presence.settling = self.group.settling
 
     # Service
 
@@ -87,9 +89,10 @@ class GroupAgent(TopsideAgent):
             super().received(message)
 
     def tick(self, now: Reading) -> float:
-        """Do what is due; returns the seconds until something is."""
+        """Do what is due, the group first: who was away rests. Returns the seconds until something is."""
+        more = bool(self.group and self._connection.up and self.group.tick(now.raw_ns))
         pause_s = super().tick(now)
-        return 0.0 if self.group and self._connection.up and self.group.tick(now.raw_ns) else pause_s
+        return 0.0 if more else pause_s
 
     def _handle(self, letter: Letter) -> None:
         kind, own = letter.topic.kind, letter.topic.topside == self._settings.topside
@@ -120,7 +123,7 @@ class GroupAgent(TopsideAgent):
 
     def _slept(self, slept_ns: int) -> None:
         if self.group:
-            self.group.slept()
+            self.group.slept(slept_ns)
         super()._slept(slept_ns)
 
     # What the group decides

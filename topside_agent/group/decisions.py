@@ -4,19 +4,22 @@ Every member ranks those that are there for each vehicle. The first measures it;
 so after it has listened for a while, and until then the next one stands in. Whoever measures a vehicle that
 is another's goes on until that one is settled and locked. So a vehicle may be measured twice for some
 seconds, which makes no result wrong, rather than not at all. In two halves of a divided broker each half
-measures every vehicle.
+measures every vehicle. One that was stopped or cut off leaves its vehicles to those who took them meanwhile,
+at once, and listens as one that has just come.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from topside_agent.group.actions import Follow, Release, Take, Unfollow, Unwatch, Watch
 from topside_agent.group.members import LIVENESS_NS, SETTLED_NS
 from topside_agent.group.ownership import ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from topside_agent.group.actions import Action
     from topside_agent.group.members import Peer
 
 LISTEN_NS = LIVENESS_NS
@@ -25,52 +28,16 @@ STANDS_IN_NS = 5_000_000_000
 """Then it takes vehicles of one that still listens: those that nobody has, since their owner has gone."""
 PATIENCE_NS = 1_000_000_000
 """A successor that is locked for so long is good enough, however wide its bound."""
+REPLACED_NS = 3_500_000_000
+"""Whoever may have missed the others for so long was not heard by them either: they have its vehicles."""
+_ASKED_NS = 1_250_000_000
+"""By then each of them has said whether it was away as well: then nobody has, and nobody waits."""
+_SETTLING_NS = 6_000_000_000
+"""Whoever came less long ago may not have taken what the others have left."""
 _WIDER = 2.0
 """Else its bound is to be no wider than this many times one's own."""
 _FRESH_NS, _MISSED = 3_000_000_000, 2.5
 _MOST_VEHICLES = 10_000
-
-
-class Take(NamedTuple):
-    """Measure the vehicle from now on."""
-
-    vehicle: str
-
-
-class Release(NamedTuple):
-    """Measure it no longer: `to` does."""
-
-    vehicle: str
-    to: str
-
-
-class Follow(NamedTuple):
-    """Keep the exchanges that others make with the vehicle, as its standby."""
-
-    vehicle: str
-
-
-class Unfollow(NamedTuple):
-    """Keep them no longer."""
-
-    vehicle: str
-
-
-class Watch(NamedTuple):
-    """Give the results of topside `successor` to `heard`."""
-
-    vehicle: str
-    successor: str
-
-
-class Unwatch(NamedTuple):
-    """They are needed no longer."""
-
-    vehicle: str
-    successor: str
-
-
-Action = Take | Release | Follow | Unfollow | Watch | Unwatch
 
 
 class OwnResult(NamedTuple):
@@ -113,15 +80,26 @@ class Decisions:
         self._heard: dict[str, _Heard] = {}
         self._since_ns: int | None = None
         self._listen_until_ns = 0
+        self._together_ns: int | None = None
+        """When others were there last."""
+        self._ask_ns: int | None = None
+        """When to look whether all were away."""
         self._view: _View | None = None
 
     # What happens
 
-    def arrived(self, now_ns: int, *, continued: bool = False) -> None:
-        """One's own heartbeats begin, or begin again; `continued`: the others have not missed any."""
-        if self._since_ns is None or not continued:
+    def arrived(self, now_ns: int, missed_ns: int) -> None:
+        """One's own heartbeats begin, or begin again: for so long those of others may have been missed."""
+        if self._since_ns is None or missed_ns >= LIVENESS_NS:
             self._since_ns = now_ns
         self._listen_until_ns = now_ns + LISTEN_NS
+        together_ns = self._together_ns
+        if self._ask_ns is not None or (
+            missed_ns >= REPLACED_NS
+            and together_ns is not None
+            and now_ns - missed_ns - together_ns <= LIVENESS_NS
+        ):
+            self._ask_ns = now_ns + _ASKED_NS
 
     def online(self, vehicle: str) -> None:
         """A vehicle is there."""
@@ -165,6 +143,10 @@ class Decisions:
         """Whether no vehicle is to be taken yet."""
         return now_ns < self._listen_until_ns
 
+    def settling(self, now_ns: int) -> bool:
+        """Whether this member has come, or come back, so lately that others are not to count on it."""
+        return self._since_ns is None or now_ns - self._since_ns < _SETTLING_NS
+
     def is_anothers(self, vehicle: str) -> bool:
         """Whether another topside is to measure a vehicle that is there."""
         several = self._view is not None and len(self._view.weights) > 1
@@ -183,8 +165,11 @@ class Decisions:
         """
         if self._since_ns is None:
             return []
+        self._note(now_ns, present)
         view = self._look(now_ns, present, near)
         actions: list[Action] = []
+        for vehicle in sorted(self.measured) if self._ask_ns is not None else ():
+            actions += self._release(vehicle, self._heir(vehicle, view), view)
         if view != self._view:
             self._view = view
             for vehicle in self._known:
@@ -194,6 +179,15 @@ class Decisions:
             if peer is not None and self._ready(vehicle, peer, now_ns, own):
                 actions += self._release(vehicle, successor, view)
         return actions
+
+    def _note(self, now_ns: int, present: Mapping[str, Peer]) -> None:
+        """When others were there last; and whether one that was away need not wait for any of them."""
+        if present:
+            self._together_ns = now_ns
+        if self._ask_ns is not None and now_ns >= self._ask_ns:
+            self._ask_ns = None
+            if all(peer.settling for peer in present.values()):
+                self._listen_until_ns = now_ns
 
     def _look(self, now_ns: int, present: Mapping[str, Peer], near: frozenset[str]) -> _View:
         own_ns = now_ns - (self._since_ns or 0)
@@ -227,10 +221,10 @@ class Decisions:
             yield from self._watch(vehicle, order[0] if stands_in else first_settled)
         else:
             yield from self._unwatch(vehicle)
-        if vehicle not in self.measured and view.near and self._topside in order[:2]:
-            yield from self._follow(vehicle)
-        else:
+        if vehicle in self.measured or self._topside not in order[:2]:
             yield from self._unfollow(vehicle)
+        elif view.near:  # who follows goes on although nobody is heard for a moment
+            yield from self._follow(vehicle)
 
     def _ready(self, vehicle: str, peer: Peer, now_ns: int, own: Callable[[str], OwnResult]) -> bool:
         """Whether the vehicle can be left to `peer` without a loss."""
@@ -254,6 +248,11 @@ class Decisions:
     def _release(self, vehicle: str, successor: str, view: _View) -> Iterable[Action]:
         self.measured.discard(vehicle)
         return [Release(vehicle, successor), *self._unwatch(vehicle), *self._decide(vehicle, view)]
+
+    def _heir(self, vehicle: str, view: _View) -> str:
+        """Who has taken it, of those that are there; they may not have been heard yet."""
+        order = ranked(self._group, vehicle, dict(view.weights))
+        return next((name for name in order if name != self._topside), "another topside")
 
     def _follow(self, vehicle: str) -> Iterator[Action]:
         if vehicle not in self._followed:

@@ -22,6 +22,8 @@ class Peer(NamedTuple):
     member: Member
     since_ns: int
     """When its present process was heard first, without a silence of `LIVENESS_NS` since."""
+    settling: bool = False
+    """Whether it says that it has come, or come back, just now."""
 
     def settled(self, now_ns: int) -> bool:
         """Whether it has been there for long enough to hand vehicles over to it."""
@@ -31,6 +33,7 @@ class Peer(NamedTuple):
 class _Beats(NamedTuple):
     since_ns: int
     heard_ns: int
+    settling: bool
 
 
 class Members:
@@ -61,7 +64,8 @@ class Members:
         processes = self._beats.setdefault(name, {})
         known = processes.pop(instance_id, None)
         new = known is None or now_ns - known.heard_ns >= LIVENESS_NS
-        processes[instance_id] = _Beats(now_ns if known is None or new else known.since_ns, now_ns)
+        since_ns = now_ns if known is None or new else known.since_ns
+        processes[instance_id] = _Beats(since_ns, now_ns, bool(heartbeat.settling))
         if len(processes) > _MOST_PROCESSES:
             del processes[next(iter(processes))]  # the one that was silent for longest
         return new
@@ -72,5 +76,5 @@ class Members:
         for name, member in self._members.items():
             beats = self._beats.get(name, {}).get(member.instance_id)
             if beats and member.group == self._group and now_ns - beats.heard_ns < LIVENESS_NS:
-                found[name] = Peer(member, beats.since_ns)
+                found[name] = Peer(member, beats.since_ns, beats.settling)
         return found

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from schemas import topics
 from schemas.messages import OffsetResult
 from schemas.presence import Heartbeat, Member
-from topside_agent.group.decisions import Decisions, Follow, Release, Take, Unfollow, Unwatch, Watch
+from topside_agent.group.actions import Follow, Release, Take, Unfollow, Unwatch, Watch
+from topside_agent.group.decisions import Decisions
 from topside_agent.group.followed import Followed, usable
+from topside_agent.group.group_log import GroupLog
 from topside_agent.group.hearing import Hearing
 from topside_agent.group.later_start import LaterStart, NameTakenError
-from topside_agent.group.members import LIVENESS_NS, Members
+from topside_agent.group.members import Members
 from topside_agent.group.same_clock import ClockProof
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from broker.inbox import Letter
     from broker.interface import Incoming, MqttConnection
     from runtime.clock import Clock
-    from topside_agent.group.decisions import Action
+    from topside_agent.group.actions import Action
     from topside_agent.group.interface import Measuring, Prover
     from topside_agent.group.members import Peer
     from topside_agent.measuring.publisher import MessageBuilder
@@ -74,13 +76,15 @@ class GroupShare:
         self._watched: set[tuple[str, str]] = set()
         self._waiting: dict[str, None] = {}
         """Vehicles that are to be measured, as soon as there is time."""
+        self._together = 0
+        """So many were waiting when the first of them was taken."""
         self._earlier: set[str] = set()
         """Vehicles of which an earlier process of this topside left a result."""
         self._announce_due_ns: int | None = None
         self._announced = self._left = False
         self._hearing = Hearing()
         self._due_ns = 0
-        self._names: tuple[str, ...] | None = None
+        self._log = GroupLog(settings.group)
         self.present: dict[str, Peer] = {}  # the others that are there
 
     # The connection
@@ -88,6 +92,7 @@ class GroupShare:
     def connected(self, now_ns: int) -> None:
         """Subscribe and listen; whoever was away for a moment only goes on as before."""
         self._listen_again(now_ns)
+        self._due_ns = now_ns
         self._announce_due_ns = now_ns + (0 if self._announced else _ANNOUNCE_AFTER_NS)
         self._connection.subscribe(topics.read_in_group(self._root))
         self._subscribe([*map(self._exchanges_of, self._followed), *map(self._offset_of, self._watched)])
@@ -165,13 +170,17 @@ class GroupShare:
         self._waiting.pop(vehicle, None)
         self._perform(self._decisions.forget(vehicle))
 
-    def slept(self) -> None:
+    def slept(self, slept_ns: int) -> None:
         """This machine slept, and its RAW stood still: the others have gone on."""
         self._followed.clear()
         if self._announced:
-            self._decisions.arrived(self._clock.raw_ns())
+            self._decisions.arrived(self._clock.raw_ns(), slept_ns)
 
     # Time
+
+    def settling(self, now_ns: int) -> bool:
+        """Whether it says with its heartbeats that it has come just now."""
+        return self._decisions.settling(now_ns)
 
     def tick(self, now_ns: int) -> bool:
         """Do what is due while connected; whether more waits to be done at once."""
@@ -181,6 +190,7 @@ class GroupShare:
             self._due_ns = now_ns + _EVERY_NS
             self._look(now_ns)
         until_ns = now_ns + _TAKE_NS
+        self._together = max(self._together, len(self._waiting)) if self._waiting else 0
         while self._waiting and now_ns < until_ns:
             vehicle = next(iter(self._waiting))
             del self._waiting[vehicle]
@@ -206,7 +216,7 @@ class GroupShare:
         if not self._announced:
             return
         self.present = self._members.present(now_ns)
-        self._log_members()
+        self._log.members({*self.present, self._topside})
         others, same = self.present.items(), self._proof.same
         near = frozenset(name for name, peer in others if same(name, peer.member.instance_id))
         self._perform(self._decisions.decide(now_ns, self.present, near, self._agent.own_result))
@@ -215,7 +225,7 @@ class GroupShare:
 
     def _listen_again(self, now_ns: int) -> None:
         if (missed_ns := self._hearing.missed_ns(now_ns)) is not None:
-            self._decisions.arrived(now_ns, continued=missed_ns < LIVENESS_NS)
+            self._decisions.arrived(now_ns, missed_ns)
 
     def _clear_earlier(self) -> None:
         """Results that this topside's last process left, of vehicles that are another's now."""
@@ -223,16 +233,10 @@ class GroupShare:
         self._earlier.clear()
         self._connection.publish(*map(self._builder.no_result, left))
 
-    def _log_members(self) -> None:
-        names = tuple(sorted({*self.present, self._topside}))
-        if names != self._names and not (self._names is None and len(names) == 1):
-            _log.info("group %s: %s", self._member.group, ", ".join(names))
-        self._names = names
-
     # What is decided
 
     def _perform(self, actions: Sequence[Action]) -> None:
-        _log_released(actions)
+        self._log.released(actions)
         wanted: list[str] = []
         unwanted: list[str] = []
         for action in actions:
@@ -272,6 +276,7 @@ class GroupShare:
             boot_id=self._member.boot_id,
             now_ns=now_ns,
             same_clock=self._proof.same,
+            together=self._together,
         )
         _log.debug("%s is measured here from now on, with %d exchanges of others", vehicle, len(known))
         self._agent.take(vehicle, known)
@@ -288,13 +293,3 @@ class GroupShare:
     def _offset_of(self, watched: tuple[str, str]) -> str:
         vehicle, successor = watched
         return topics.build(self._root, topics.OFFSET, vehicle=vehicle, topside=successor)
-
-
-def _log_released(actions: Sequence[Action]) -> None:
-    released: dict[str, list[str]] = {}
-    for action in actions:
-        if isinstance(action, Release):
-            released.setdefault(action.to, []).append(action.vehicle)
-    for to, vehicles in released.items():
-        more = f" and {len(vehicles) - 10} more" if vehicles[10:] else ""
-        _log.info("from now on %s measures %s%s", to, ", ".join(vehicles[:10]), more)

@@ -44,6 +44,11 @@ class BusyTime:
         self._waited_ns = 0
         self._waits_from_ns: int | None = None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there was nothing to do when last heard."""
+        return self._waits_from_ns is not None
+
     def waits(self, now_ns: int) -> None:
         """There is nothing to do, until a message comes or something is due."""
         self._waits_from_ns = now_ns

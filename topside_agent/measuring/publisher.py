@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.client.one_step import OneStepTimestamp, with_room
+from broker.client.one_step import WIDTH, OneStepTimestamp
 from broker.interface import Outgoing
 from runtime.logs import PeerLog
 from schemas import topics
@@ -16,7 +16,7 @@ from schemas.presence import Heartbeat
 from topside_agent.measuring.actions import PublishBatch, PublishResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from runtime.clock import Reading
     from schemas.clock_history import ClockPiece
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from schemas.presence import Member
     from schemas.topic_kind import TopicKind
     from topside_agent.integrations.blueos_mirror import BlueosMirror
-    from topside_agent.measuring.actions import Action
+    from topside_agent.measuring.actions import Action, SendPing
 
 _log = logging.getLogger(__name__)
 
@@ -45,11 +45,17 @@ class MessageBuilder:
         topic = topics.build(self.root, kind, topside=self.topside)
         return Outgoing(topic, word.encode(), kind.qos, kind.retain)
 
-    def heartbeat(self, instance_id: str, boot_id: str, uptime_s: float) -> Outgoing:
-        """That this process is there, `uptime_s` after its start."""
+    def heartbeat(
+        self, instance_id: str, boot_id: str, uptime_s: float, *, settling: bool | None = None
+    ) -> Outgoing:
+        """That this process is there, `uptime_s` after its start; whether it is `settling` in its group."""
         kind = topics.TOPSIDE_HEARTBEAT
         message = Heartbeat(
-            topside=self.topside, instance_id=instance_id, boot_id=boot_id, uptime_s=round(uptime_s, 3)
+            topside=self.topside,
+            instance_id=instance_id,
+            boot_id=boot_id,
+            uptime_s=round(uptime_s, 3),
+            settling=settling,
         )
         return Outgoing(topics.build(self.root, kind, topside=self.topside), message.encode(), kind.qos)
 
@@ -73,10 +79,10 @@ class MessageBuilder:
         return Outgoing(topics.build(self.root, kind, topside=self.topside), message.encode(), kind.qos)
 
     def ping(self, vehicle: str, ping: Ping, sent: Reading) -> Outgoing:
-        """A ping whose origin is to be stamped at the socket write."""
-        payload, position = with_room(ping.encode(), "origin_ns")
-        departure = OneStepTimestamp(position, sent.realtime_minus_raw_ns)
-        return self._outgoing(topics.PING, vehicle, payload, departure)
+        """A ping whose origin is to be stamped at the socket write; as its model writes it, with room."""
+        head = b'{"v":1,"seq":%d,"nonce":"%b","origin_ns":' % (ping.seq, ping.nonce.encode())
+        departure = OneStepTimestamp(len(head), sent.realtime_minus_raw_ns)
+        return self._outgoing(topics.PING, vehicle, b"%b%*d}" % (head, WIDTH, ping.origin_ns), departure)
 
     def result(self, result: OffsetResult) -> Outgoing:
         """A vehicle's result."""
@@ -107,11 +113,11 @@ class Publisher:
         self._logged: dict[str, tuple[str, str | None]] = {}
         self._log = PeerLog(_log, _LINES_PER_MINUTE)
 
-    def ping(self, vehicle: str, ping: Ping, sent: Reading) -> OneStepTimestamp | None:
-        """Send a ping; the time stamp that its write will fill in."""
-        message = self._builder.ping(vehicle, ping, sent)
-        self._send(message)
-        return message.one_step
+    def pings(self, pings: Sequence[tuple[str, SendPing]]) -> list[OneStepTimestamp | None]:
+        """Send a ping to each of these vehicles, in one write; the time stamps that it will fill in."""
+        messages = [self._builder.ping(vehicle, ping, sent) for vehicle, (ping, sent) in pings]
+        self._send(*messages)
+        return [message.one_step for message in messages]
 
     def publish(self, actions: Mapping[str, Iterable[Action]], now: Reading) -> None:
         """Publish, in one write, the results and batches among the actions of each vehicle."""

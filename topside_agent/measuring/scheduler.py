@@ -30,6 +30,8 @@ _BITS = 2**32 - 1
 _RETRY_NS = 1_000_000_000
 _MOST_AT_ONCE = 32
 """Vehicles served until answers are read again: they must not wait for pings that are late anyway."""
+_TOGETHER = 8
+"""Of them so many have their pings in one write: it has one stamp, and the broker sends one after another."""
 
 
 class DeadlineQueue:
@@ -85,7 +87,8 @@ class Scheduler:
 
     def received(self, arrived_ns: int) -> None:
         """A message is read now that arrived at RAW `arrived_ns`."""
-        self._busy.woke(self._clock.raw_ns())
+        if self._busy.waiting:
+            self._busy.woke(self._clock.raw_ns())
         self._heard_ns = arrived_ns
 
     def serve(self, now: Reading, idle_ns: int) -> int:
@@ -93,11 +96,10 @@ class Scheduler:
         self._busy.woke(now.raw_ns)
         self._keep_pace(now.raw_ns)
         heard_ns, self._heard_ns = self._heard_ns, None
-        for _ in range(_MOST_AT_ONCE):
-            if not (vehicle := self._deadlines.pop(now.raw_ns)):
+        for _ in range(_MOST_AT_ONCE // _TOGETHER):
+            if self._deadlines.due_ns > now.raw_ns:
                 break
-            timer = partial(self._vehicles[vehicle].timer, read(self._clock), heard_ns)
-            self.perform(vehicle, self._guarded(vehicle, timer))
+            self._serve_some(now.raw_ns, heard_ns)
         if released := self._publish_gate.released(now.raw_ns):
             self._publish(released, now)
         due_ns, ready_ns = self._publish_gate.due_ns or _NEVER_NS, self._clock.raw_ns()
@@ -105,6 +107,18 @@ class Scheduler:
         if wait_ns:
             self._busy.waits(ready_ns)
         return wait_ns
+
+    def _serve_some(self, now_ns: int, heard_ns: int | None) -> None:
+        reading, pings = read(self._clock), []
+        for _ in range(_TOGETHER):
+            if not (vehicle := self._deadlines.pop(now_ns)):
+                break
+            timer = partial(self._vehicles[vehicle].timer, reading, heard_ns)
+            actions = self._guarded(vehicle, timer)
+            pings += [(vehicle, action) for action in actions if type(action) is SendPing]
+            self.perform(vehicle, actions)
+        if pings:
+            self._ping(pings)
 
     def _keep_pace(self, now_ns: int) -> None:
         period, pace = self._busy.period(now_ns), self._vehicles.pace
@@ -126,20 +140,15 @@ class Scheduler:
             _log.info("every vehicle is measured %g times a second again", pace.rate)
 
     def perform(self, vehicle: str, actions: Iterable[Action]) -> None:
-        """Perform those actions of `vehicle`'s measurement that concern pings and times."""
+        """Perform those actions of `vehicle`'s measurement that concern times."""
         for action in actions:
-            match action:
-                case SetTimer(due_ns):
-                    self._deadlines.set(vehicle, due_ns)
-                case SendPing():
-                    self._ping(vehicle, action)
-                case Settled():
-                    self._publish_gate.settled(vehicle)
-                case ResultDue():
-                    gather_ns = GATHER_NS if len(self._vehicles) > FEW else 0
-                    self._publish_gate.wait(vehicle, self._clock.raw_ns(), gather_ns)
-                case _:
-                    pass
+            if isinstance(action, SetTimer):
+                self._deadlines.set(vehicle, action.due_ns)
+            elif isinstance(action, Settled):
+                self._publish_gate.settled(vehicle)
+            elif isinstance(action, ResultDue):
+                gather_ns = GATHER_NS if len(self._vehicles) > FEW else 0
+                self._publish_gate.wait(vehicle, self._clock.raw_ns(), gather_ns)
 
     def _guarded(self, vehicle: str, work: Callable[[], list[Action]]) -> list[Action]:
         """What `work` returns; after an internal fault the vehicle is tried again, and the others go on."""
@@ -162,11 +171,12 @@ class Scheduler:
         self._deadlines.forget(vehicle)
         self._departures.pop(vehicle, None)
 
-    def _ping(self, vehicle: str, action: SendPing) -> None:
-        if departure := self._publisher.ping(vehicle, action.ping, action.sent):
-            self._departures[vehicle] = departure
-        self._pings += 1
-        self._publish_gate.sent(vehicle, action.sent.raw_ns)
+    def _ping(self, pings: list[tuple[str, SendPing]]) -> None:
+        self._pings += len(pings)
+        for (vehicle, action), departure in zip(pings, self._publisher.pings(pings), strict=True):
+            if departure:
+                self._departures[vehicle] = departure
+            self._publish_gate.sent(vehicle, action.sent.raw_ns)
 
     def _publish(self, vehicles: list[str], now: Reading) -> None:
         actions = {

@@ -1,8 +1,9 @@
 // The first view: can the timing be trusted, the vehicles, and the sessions.
 
-import { Controls, MANY } from "./controls.js";
+import { areMany, Controls } from "./controls.js";
 import { element, mark, setText, show } from "./dom.js";
 import { count, milliseconds, timeOfDay } from "./format.js";
+import { plotly } from "./plot.js";
 import { Row } from "./row.js";
 import { SessionsView } from "./sessions.js";
 import { chosen } from "./survey.js";
@@ -67,6 +68,8 @@ export class FleetView {
       this.sessions.node,
     );
     this.orderedFor = -1;
+    // A finger or a pointer on a vehicle's name: its curves will be wanted.
+    for (const kind of ["pointerover", "pointerdown", "focusin"]) this.body.addEventListener(kind, ahead, { passive: true });
   }
 
   close() {
@@ -100,7 +103,7 @@ export class FleetView {
       this.keys = chosen(survey.rows, this.controls.choice).map((row) => row.key);
     }
     const rows = this.keys.map((key) => this.fleet.vehicles.get(key)).filter((row) => row !== undefined);
-    const dense = survey.rows.length > MANY;
+    const dense = areMany(survey.rows.length);
     this.card.classList.toggle("dense", dense);
     this.table.classList.toggle("dense", dense);
     this.controls.tell(rows.length);
@@ -129,6 +132,10 @@ export class FleetView {
     setText(this.detail, [...bounds, ...counts].join(" · "));
     show(this.detail, bounds.length + counts.length > 0);
   }
+}
+
+function ahead(event) {
+  if (event.target.closest(".name") !== null) plotly().catch(() => {});
 }
 
 function sentence(total, good) {

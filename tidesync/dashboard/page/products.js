@@ -28,7 +28,7 @@ export class ProductsView {
 
   draw(session) {
     this.session = session.session;
-    show(this.node, session.state === "stopped" && this.fleet.mayCommand() && this.fleet.about.products);
+    show(this.node, session.state === "stopped" && !session.closing && this.fleet.mayCommand() && this.fleet.about.products);
     if (this.node.open && performance.now() - this.fetchedAt > AGAIN_MS) this.fetch();
   }
 

@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { element, icon, mark, Quantity, setText, toast } from "./dom.js";
 import { ago, count, duration, errorToRead, isLong, offsetToRead, plain, stepToRead, timeOfDay } from "./format.js";
-import { CONDITION, MEANING, numbers, WORDS } from "./words.js";
+import { CONDITION, doubtful, MEANING, numbers, WORDS } from "./words.js";
 
 // A line of the table: only what differs is changed.
 export class Row {
@@ -56,12 +56,13 @@ export class Row {
     mark(this.node, "fresh", fresh);
     setText(this.name, row.vehicle);
     mark(this.name, "short", row.vehicle.length <= 20);
-    setText(this.by, row.topside === null ? "" : `by ${row.topside}`);
+    setText(this.by, row.topside === null ? "" : `by ${row.topside}${fresh && !row.in_use && !doubtful(row) ? ", not in use" : ""}`);
     this.pill.draw(state);
     setText(this.since, since(fleet, row));
     const remark = fleet.remark(row);
     setText(this.remark, remark);
     mark(this.node, "remark", remark !== "");
+    mark(this.node, "replaced", row.replaced);
     if (this.remark.title !== remark) this.remark.title = remark;
     const known = numbers(row);
     mark(this.node, "long", isLong(known.offset_ms) || isLong(known.max_error_ms));

@@ -33,7 +33,7 @@ export class SessionsView {
 
   draw() {
     const all = this.fleet.sessionsByTime();
-    const recording = all.filter((session) => session.state !== "stopped").length;
+    const recording = all.filter((session) => session.state !== "stopped" || session.closing).length;
     const shown = Math.max(SHOWN, recording);
     const wanted = new Set(all.map((session) => session.session));
     for (const [name, entry] of this.entries) {
@@ -85,7 +85,7 @@ class Entry {
     this.node.dataset.session = session.session;
     const silent = this.fleet.sessionSilent_s(session);
     const now = !this.fleet.connected() ? "old" : silent !== null ? "silent" : "recording";
-    const word = session.state === "recording" ? now : session.state;
+    const word = session.state === "recording" ? now : session.closing ? "closing" : session.state;
     mark(this.badge, "state", word);
     setText(this.badge, word);
     setText(this.name, `${session.mission ?? "?"} / ${session.session}`);
@@ -93,6 +93,7 @@ class Entry {
     const facts = [sensors.join(", ") || "every vehicle", `${count(session.exchanges)} exchanges`];
     const long_s = this.fleet.sessionFor_s(session);
     if (long_s !== null) facts.push(`${duration(long_s)} ${session.state === "recording" ? "since" : "from"} ${timeOfDay(Date.parse(session.started_at))} by the recorder’s clock`);
+    if (session.closing) facts.push("its last exchanges and its track are still being written");
     setText(this.facts, facts.join(" · "));
     const faults = [session.error, session.alarm === session.error ? null : session.alarm];
     if (silent !== null) faults.push(`its recorder has reported nothing for ${duration(silent)}; does it run?`);

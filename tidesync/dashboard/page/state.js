@@ -37,6 +37,8 @@ export class Fleet {
     this.computer = update.computer;
     this.brokerAt = update.now_s;
     this.not_shown = update.not_shown;
+    for (const key of update.removed) if (this.vehicles.delete(key)) this.survey.members += 1;
+    for (const name of update.sessions_removed) this.sessions.delete(name);
     for (const row of update.vehicles) this.takeRow(row, update.now_s);
     for (const values of update.numbers) this.takeNumbers(values);
     for (const session of update.sessions) this.sessions.set(session.session, { ...session, at: update.now_s });
@@ -184,7 +186,7 @@ export class Fleet {
 }
 
 const RANK = new Map([["recording", 0], ["failed", 1], ["stopped", 3]]);
-const rank = (session) => RANK.get(session.state) ?? 2; // a later version's word
+const rank = (session) => (session.closing ? 2 : RANK.get(session.state) ?? 2); // a later version's word
 const startOf = (session) => session.started_at ?? session.last_exchange_at ?? "";
 
 export const keyOf = (row) => `${row.vehicle}/${row.topside ?? ""}`;

@@ -42,15 +42,13 @@ export class Survey {
     const current = fleet.current();
     const now = fleet.stream.now_s();
     const twice = new Set();
-    const best = new Map(); // of each vehicle the fresh result with the least max error
+    const measured = new Set(); // the vehicles that have a fresh result
     for (const row of rows) {
       row.fresh_now = current && row.resultAt !== null && now - row.resultAt <= row.fresh_s;
       if (!row.fresh_now) continue;
+      measured.add(row.vehicle);
       if (row.error === "duplicate_vehicle") twice.add(`v/${row.vehicle}`);
       if (row.error === "duplicate_topside") twice.add(`t/${row.topside}`);
-      const other = best.get(row.vehicle) ?? null;
-      if (!doubtful(row) && (other === null || bound(row) < bound(other))) best.set(row.vehicle, row);
-      else best.set(row.vehicle, other); // null: of all that are fresh none can be used
     }
     this.states.clear();
     let changed = false;
@@ -58,13 +56,13 @@ export class Survey {
     for (const row of rows) {
       const shown = row.fresh_now ? row.last_state : row.last_state === null ? "unmeasured" : "none";
       row.twice = twice.has(`v/${row.vehicle}`) || twice.has(`t/${row.topside}`);
-      row.replaced = !row.fresh_now && best.has(row.vehicle);
+      row.replaced = !row.fresh_now && measured.has(row.vehicle);
       const rank = rankOf(row, shown);
       changed ||= rank !== row.rank || shown !== row.shown;
       row.shown = shown;
       row.rank = rank;
       if (!row.replaced) this.states.set(shown, (this.states.get(shown) ?? 0) + 1);
-      vehicles.set(row.vehicle, best.get(row.vehicle) ?? row);
+      if (row.in_use || !vehicles.has(row.vehicle)) vehicles.set(row.vehicle, row); // the server chooses
     }
     if (changed) this.changes += 1;
     this.count(vehicles);
@@ -84,8 +82,6 @@ export class Survey {
     }
   }
 }
-
-const bound = (row) => row.max_error_ms ?? Infinity;
 
 // Its numbers can be relied on only if no other row says that two vehicles, or two topsides, have one name.
 function rankOf(row, shown) {

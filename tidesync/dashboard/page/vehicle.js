@@ -71,6 +71,7 @@ export class VehicleView {
     this.scheme = window.matchMedia("(prefers-color-scheme: dark)");
     this.recolour = () => this.plot();
     this.scheme.addEventListener("change", this.recolour);
+    plotly().catch(() => {}); // while the history comes; what fails is shown when it is drawn
     this.fetch();
     this.timer = setInterval(() => this.fetch(), 1000);
   }
@@ -102,7 +103,8 @@ export class VehicleView {
 
   row() {
     if (this.topside !== null) return this.fleet.vehicles.get(keyOf(this)) ?? null;
-    return this.fleet.sorted().find((row) => row.vehicle === this.vehicle) ?? null;
+    const rows = this.fleet.sorted().filter((row) => row.vehicle === this.vehicle);
+    return rows.find((row) => row.in_use) ?? rows[0] ?? null;
   }
 
   draw() {

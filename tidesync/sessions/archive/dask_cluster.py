@@ -16,6 +16,7 @@ from runtime.version import VERSION
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.archive.evidence import evidence_of
 from tidesync.sessions.archive.workers import Lost
+from tidesync.sessions.correction.stamps.zone_rules import rules_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -115,7 +116,7 @@ class DaskCluster:
             self._client.cancel([*futures], force=True)
 
     def _check_versions(self, patience_s: float) -> None:
-        """NotSoError where a worker has not the same Tidesync, Python and NumPy: bytes could differ."""
+        """NotSoError where a worker has not the same Tidesync, Python, NumPy, zones: bytes could differ."""
         try:
             self._client.wait_for_workers(1, timeout=patience_s)
         except TimeoutError:
@@ -125,6 +126,11 @@ class DaskCluster:
                 if there != expected:
                     has = f"{name} {there}" if isinstance(there, str) else f"no {name}"
                     self._refuse(f"the worker {worker} has {has}; expected {expected}, as here")
+        for worker, there in self._client.run(rules_sha256, on_error="return").items():
+            if there != rules_sha256():
+                self._refuse(
+                    f"the worker {worker} has other rules of time zones; expected the same tzdata as here"
+                )
         here = platform.python_version()
         for worker, there in self._client.run(platform.python_version).items():
             if there.rpartition(".")[0] != here.rpartition(".")[0]:

@@ -1,8 +1,9 @@
 """The record of a session's correction, `time_sync/corrected_files.jsonl`: what need not be done again.
 
-A line of it holds only for its `basis`: the code, the versions of libraries, the options of the whole
-session, and what was measured in it (`basis_of`). Within one the last line of a file counts. A line that is
-not as it has to be (record_lines.py) is none: then the file is corrected again, to the same bytes.
+A line of it holds only for its `basis`: the code, the versions of libraries, the rules of time zones, the
+options of the whole session, and what was measured in it (`basis_of`). Within one the last line of a file
+counts. A line that is not as it has to be (record_lines.py) is none: then the file is corrected again, to the
+same bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from runtime.version import VERSION
 from tidesync.sessions.archive.evidence import digest_of, evidence_of
 from tidesync.sessions.archive.one_file import report_of
 from tidesync.sessions.archive.record_lines import BeginningLine, line_of
+from tidesync.sessions.correction.stamps.zone_rules import rules_sha256
 from tidesync.sessions.crate.software import code_sha256, versions
 from tidesync.sessions.errors import UnusableFileError
 
@@ -38,14 +40,14 @@ _KEPT = ("action", "why", "reason", "format", "columns", "document", "of_what", 
 
 
 def basis_of(folder: SessionFolder, options: Options) -> str:
-    """What all corrections of a session rest on, the libraries too; UnusableFileError."""
+    """What all corrections of a session rest on, libraries and time zones too; UnusableFileError."""
     paths = *folder.growing_paths, folder.events_path, folder.metadata_path
     try:
         digests = [digest_of(path) for path in paths]
     except OSError as error:
         raise UnusableFileError(Path(error.filename or folder.path), error.strerror or str(error)) from error
     limits = options.max_error_ms, options.slew_limit_ppm, options.rate_limit_ppm
-    software = VERSION, code_sha256(), *sorted(versions().items())
+    software = VERSION, code_sha256(), rules_sha256(), *sorted(versions().items())
     parts = *software, folder.path.resolve().name, options.choice, limits, *digests
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent, agent_counts
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_GATHER_S = 0.04
+"""Messages gather for so long before they are read: nothing that is recorded is dated by its arrival here."""
 _IDLE_S = 0.5
 _LINES_PER_MINUTE = 10
 """Of a session, and of all commands that are refused."""
@@ -58,7 +61,7 @@ class RecorderAgent(MqttAgent):
         settings: RecorderSettings,
         clock: Clock,
         *,
-        connect: Connect = Connection,
+        connect: Connect = partial(Connection, gather_s=_GATHER_S),  # noqa: B008 - calls nothing yet
         background: Background = in_thread,
         disk: Background | None = None,
     ) -> None:

@@ -81,7 +81,8 @@ class FolderWriter:
         self._ends: dict[Path, files.FileEnd] = {}
         self._found: str | None = None
         self._metadata = MetadataFile(folder.metadata_path)
-        self._saved: Recording | None = None
+        self.saved: Recording | None = None
+        """What a restart would go on with."""
         self._logged: str | None = None
         self._unsynced: set[Path] = set()
 
@@ -109,7 +110,7 @@ class FolderWriter:
 
     def claim_again(self) -> None:
         """Record into the folder that is there now, or a new one; what waits is appended first."""
-        self._found = self._saved = None
+        self._found = self.saved = None
         self._unsynced.clear()
         self._metadata = MetadataFile(self.folder.metadata_path)
         self.moved = not self._attempt(self.claim.take)
@@ -184,9 +185,9 @@ class FolderWriter:
             self._unsynced.discard(path)
 
     def _save(self, recording: Recording) -> None:
-        if recording != self._saved or not self.folder.recording_path.exists():
+        if recording != self.saved or not self.folder.recording_path.exists():
             replace(self.folder.recording_path, recording.encode())
-            self._saved = recording
+            self.saved = recording
 
     def _attempt(self, work: Callable[[], object]) -> bool:
         try:

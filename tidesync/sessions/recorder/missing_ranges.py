@@ -106,13 +106,18 @@ class MissingRanges:
 
     def fill(self, first: int, last: int, now_ns: int) -> None:
         """The numbers from `first` to `last` have come."""
-        self._ranges = [rest for missing in self._ranges for rest in _without(missing, first, last, now_ns)]
+        if self._ranges:
+            self._ranges = [
+                rest for missing in self._ranges for rest in _without(missing, first, last, now_ns)
+            ]
 
     def requests(self, now_ns: int) -> list[tuple[int, int]]:
         """`(from, to)` to ask for now; counts them as requested.
 
         The newest come first: a sender forgets the oldest first, so those are the last to be given up.
         """
+        if not self._ranges:
+            return []
         due = [missing for missing in reversed(self._ranges) if missing.due_ns <= now_ns and not missing.lost]
         for missing in due[:MOST_REQUESTS]:
             self._note_request(missing, now_ns)
@@ -128,6 +133,8 @@ class MissingRanges:
 
     def give_up(self) -> list[MissingRange]:
         """What was requested often enough without an answer; each is returned once."""
+        if not self._ranges and not self._dropped:
+            return []
         waiting = [missing for missing in self._ranges if not missing.lost]
         return self._lose([missing for missing in waiting if missing.requests > self._most_repeats])
 

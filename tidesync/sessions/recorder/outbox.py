@@ -52,11 +52,15 @@ class TopsideDirectory:
 
     def measured_by(self, vehicles: Iterable[str]) -> list[Stream]:
         """Which topsides to ask for a burst of each of `vehicles` (none: of all that are known)."""
-        wanted = tuple(vehicles) or tuple(dict.fromkeys(vehicle for vehicle, _ in self._results))
-        return [(vehicle, topside) for vehicle in wanted for topside in self._topsides(vehicle)]
+        known: dict[str, list[str]] = {}
+        for vehicle, topside in self._results:
+            known.setdefault(vehicle, []).append(topside)
+        wanted = tuple(vehicles) or tuple(known)
+        return [
+            (vehicle, topside) for vehicle in wanted for topside in self._alive_of(known.get(vehicle, []))
+        ]
 
-    def _topsides(self, vehicle: str) -> list[str]:
-        known = [topside for other, topside in self._results if other == vehicle]
+    def _alive_of(self, known: list[str]) -> list[str]:
         online = [topside for topside in known if self._online.get(topside, True)]
         return online or [topside for topside, online in self._online.items() if online]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tidesync.sessions.recorder import resend
 from tidesync.sessions.recorder.actions import Actions
@@ -13,9 +13,9 @@ from tidesync.sessions.recorder.counts import SessionCounts, counts_of
 from tidesync.sessions.recorder.held import Held
 from tidesync.sessions.recorder.resumption import exchanges_of, resume
 from tidesync.sessions.recorder.session_log import SessionLog
-from tidesync.sessions.recorder.stopping import Stopping
+from tidesync.sessions.recorder.stopping import Phase, Stopping
 from tidesync.sessions.recorder.store import SessionStore
-from tidesync.sessions.recorder.upkeep import MOST_URGENT, Upkeep
+from tidesync.sessions.recorder.upkeep import MOST_PLAIN, MOST_URGENT, Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,8 +41,6 @@ _QUICK_NS = 2_000_000_000
 _AGAIN_NS = 20_000_000
 _VEHICLE_NS = 50_000
 """An update takes this long a vehicle: one that is due at once comes no sooner after the last."""
-Phase = Literal["recording", "stopping", "ending", "smoothing", "stopped"]
-"""Stopping: the last exchanges are awaited; ending: the disk is to take them."""
 
 
 class SessionRecorder:
@@ -68,8 +66,7 @@ class SessionRecorder:
         self._stopped_ns = self._published_ns = self._began_ns = now.raw_ns
         self._stopping: Stopping | None = None
         block = self.store.load_block()
-        resumes = block or self.store.resumes
-        self._held = Held(settings.memory_exchanges, block) if resumes else None
+        self._held = Held(settings.memory_exchanges, block) if block or self.store.resumes else None
         for vehicle, exchanges in exchanges_of(block).items():
             self.log.expect(vehicle, exchanges, now)
         if self._held is None and recording.stop_request_id:
@@ -195,8 +192,8 @@ class SessionRecorder:
             return
         if self.log.take_result(result, now, stored=stored) and len(self.log.vehicles) <= MOST_URGENT:
             self._update_soon()
-        topside = self.log.topside_of(result.vehicle)
-        if topside and topside != self.recording.topsides.get(result.vehicle):
+        used = self.log.topside_of(result.vehicle)
+        if used and used != self.recording.topsides.get(result.vehicle):
             self._record(topsides=self.log.topsides)
 
     def slept(self, slept_ns: int, now: Reading) -> None:
@@ -224,7 +221,11 @@ class SessionRecorder:
             self.store.add(events=self.log.end(now))
             self.phase = "ending"
         actions.smooth = self.phase == "ending" and self._is_written(now)
-        self.log.stopped = bool(self._stopping and self._stopping.is_answered(now.raw_ns))
+        if self._stopping:
+            many = len(self.log.vehicles) > MOST_PLAIN
+            self.log.stopped = self._stopping.is_answered(now.raw_ns, saved=many and self.store.knows_stop)
+            if many and not self.log.stopped:
+                self._update_soon()
         self._write(now)
         return actions
 
@@ -267,8 +268,7 @@ class SessionRecorder:
             self.log.notice = MOVED
             self.store.claim_again()
             if self.store.problem is None:
-                most, block = self._settings.memory_exchanges, self.store.load_block()
-                self._held = Held(most, block, self.log.sources)
+                self._held = Held(self._settings.memory_exchanges, self.store.load_block(), self.log.sources)
         elif not self._ended:
             self.log.alarm = MOVED_AT_END
 

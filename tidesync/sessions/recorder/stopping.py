@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from schemas.exchange import Exchange
 
+Phase = Literal["recording", "stopping", "ending", "smoothing", "stopped"]
+"""Of a session. Stopping: the last exchanges are awaited; ending: the disk is to take them."""
 ANSWER_NS = 3_000_000_000
-"""A stop is answered when all is written, and no later."""
+"""A stop is answered when all is written, and no later than this."""
 LONGEST_STOP_NS = 60_000_000_000
 """Exchanges that are coming back delay the end up to this."""
 
@@ -27,9 +29,12 @@ class Stopping:
         self._began_ns = self._recorded_ns = now_ns
         self._heard: set[str] = set()
 
-    def is_answered(self, now_ns: int) -> bool:
-        """Whether who asked for it waits no longer, whatever is still awaited or computed."""
-        return now_ns - self._began_ns >= ANSWER_NS
+    def is_answered(self, now_ns: int, *, saved: bool = False) -> bool:
+        """Whether who asked for it waits no longer, whatever is still awaited or computed.
+
+        `saved`: the end takes long, and a restart would go on with it.
+        """
+        return saved or now_ns - self._began_ns >= ANSWER_NS
 
     def note_recorded(self, now_ns: int) -> None:
         """Something new has come."""

@@ -93,6 +93,12 @@ class SessionStore:
         self._writer.compressed = True
 
     @property
+    def knows_stop(self) -> bool:
+        """Whether the disk has that the session is to end: a restart does not record on."""
+        saved = self._writer.saved
+        return saved is not None and saved.stop_request_id is not None
+
+    @property
     def settled(self) -> bool:
         """Whether the disk has taken everything."""
         return not (self.busy or self.waiting or self.problem)

@@ -1,4 +1,4 @@
-"""Which topside's result of a vehicle is in use, pure: one rule for all that read results.
+"""Which topside's result of a vehicle is in use, pure: the one rule of all that read results.
 
 An offset is the vehicle's clock minus that of one topside's machine, so a reader that changes the topside
 changes the clock it speaks of, too: whoever shows a chosen result names its topside.
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
 STAYS_WITHIN = 2.0
 """The topside in use stays while its bound is at most this many times the least, lest readers alternate."""
+FRESH_S = 3.0
+"""The age up to which a result is fresh, at least: a topside publishes every second unless set otherwise."""
+_LATE = 1.5
+"""A result that comes later than this many of its topside's intervals is missing."""
+
+
+class Periodic(Protocol):
+    """What is repeated."""
+
+    @property
+    def interval_s(self) -> float | None:
+        """The next one is due within so many seconds; None: not known."""
 
 
 class Candidate(Protocol):
@@ -37,11 +49,21 @@ class Candidate(Protocol):
 C = TypeVar("C", bound=Candidate)
 
 
+def fresh_for_s(result: Periodic, fresh_s: float = FRESH_S) -> float:
+    """The age up to which `result` is fresh, seconds: at least `fresh_s`, more if its topside is slower."""
+    return max(fresh_s, _LATE * (result.interval_s or 0.0))
+
+
 def chosen(fresh: Iterable[C], in_use: str | None = None, *, stays_within: float = STAYS_WITHIN) -> C | None:
     """Of a vehicle's `fresh` results the one to use: not in doubt, with the least max error, else by name.
 
     `in_use` is the topside that was chosen before: it stays while its bound is at most `stays_within` times
     the least. One without a bound is chosen where none has one; None where none is left.
+
+    Readers differ in these two only. Dashboard (with its page), Cockpit and Home Assistant show numbers as
+    they come: twice the least bound is little, a curve that jumps between two clocks is much. `status` reads
+    once and has none in use. A session is corrected against one clock: the recorder stays with its topside,
+    whatever the bounds (`stays_within` infinite), while that has fresh results.
     """
     usable = sorted(
         (one for one in fresh if not is_doubtful(one.error)), key=lambda one: (_bound(one), one.topside or "")

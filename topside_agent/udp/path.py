@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from topside_agent.measuring.timing import PingSchedule
 from topside_agent.udp.addresses import Addresses
-from topside_agent.udp.requester import Requester, Sent
 from topside_agent.udp.interface import PathCounts, PathState
+from topside_agent.udp.requester import Requester, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
     from schemas.datagram import Answer, Request
-    from topside_agent.udp.requester import Departures, Refusal
     from topside_agent.udp.interface import Address, DirectExchange, PathTerms
+    from topside_agent.udp.requester import Departures, Refusal
 
 _FIRST_PATIENCE_NS, _LEAST_PATIENCE_NS = 200_000_000, 50_000_000
 _PATIENCE = 1.5

@@ -66,7 +66,7 @@ def test_a_machine_that_sleeps_puts_no_stamp_wrong(side):
         assert right(world)
     else:
         spans = [(t1, t4) for _, (t1, _, _, t4) in world.exchanges]
-        assert not any(t1 < end * 10**9 < t4 for t1, t4 in spans for _, end in sleeps)
+        assert not any(t1 < start * 10**9 < t4 for t1, t4 in spans for start, _ in sleeps)
         assert world.path.counts.refused["slept"] > 2
     assert len(world.exchanges) > 100
 

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
 STAYS_WITHIN = 2.0
 """The topside in use stays while its bound is at most this many times the least, lest readers alternate."""
+FRESH_S = 3.0
+"""The age up to which a result is fresh, at least: a topside publishes every second unless set otherwise."""
+_LATE = 1.5
+"""A result that comes later than this many of its topside's intervals is missing."""
+
+
+class Periodic(Protocol):
+    """What is repeated."""
+
+    @property
+    def interval_s(self) -> float | None:
+        """The next one is due within so many seconds; None: not known."""
 
 
 class Candidate(Protocol):
@@ -35,6 +47,11 @@ class Candidate(Protocol):
 
 
 C = TypeVar("C", bound=Candidate)
+
+
+def fresh_for_s(result: Periodic, fresh_s: float = FRESH_S) -> float:
+    """The age up to which `result` is fresh, seconds: at least `fresh_s`, more if its topside is slower."""
+    return max(fresh_s, _LATE * (result.interval_s or 0.0))
 
 
 def chosen(fresh: Iterable[C], in_use: str | None = None, *, stays_within: float = STAYS_WITHIN) -> C | None:

@@ -26,7 +26,6 @@ from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
 from topside_agent.presence import OWN, Presence
 from topside_agent.udp.paths import DirectPaths
-from topside_agent.udp.service import UdpTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from topside_agent.measuring.actions import Action
     from topside_agent.measuring.measurement import Measurement
     from topside_agent.settings import TopsideSettings
-    from topside_agent.udp.interface import DirectExchange, PathState
 
 _log = logging.getLogger(__name__)
 
@@ -82,8 +80,11 @@ class TopsideAgent(MqttAgent):
         mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
-        self.direct = DirectPaths(settings, self._vehicles, self._connection, clock, self._scheduler)
-        self._homeassistant = HomeAssistant(settings, self._connection.publish)
+        self.direct = DirectPaths(
+            settings, self._vehicles, self._connection, clock, self._scheduler, self._post
+        )
+        listen = None if settings.group else self._connection.subscribe  # there the owner alone measures
+        self._homeassistant = HomeAssistant(settings, self._connection.publish, listen)
         self._upkeep_due_ns = 0
         self.handshakers = handshakers(settings, clock, self._vehicles, self._handshook, get)
 
@@ -96,8 +97,7 @@ class TopsideAgent(MqttAgent):
 
     def start(self) -> None:
         """Connect and begin, in the network thread."""
-        if not self._settings.no_udp:
-            self.direct.start(UdpTransport(self._clock, self._report_directly))
+        self.direct.start()
         self._connection.start()
         self.watcher.start()
         for handshaker in self.handshakers:
@@ -165,6 +165,8 @@ class TopsideAgent(MqttAgent):
         elif kind is topics.UDP_ANSWER:
             self.direct.answered(letter)
         elif kind in OWN:
+            if isinstance(letter.body, messages.OffsetResult) and not letter.incoming.retain:
+                self._homeassistant.heard(letter.body, letter.incoming.received.raw_ns)
             self._presence.received(letter)
             self._upkeep_due_ns = 0  # a namesake is reported at once
         elif kind is topics.TOPSIDE_COMMAND and not letter.incoming.retain:
@@ -177,6 +179,7 @@ class TopsideAgent(MqttAgent):
             self._upkeep_due_ns = now.raw_ns + _UPKEEP_NS
             self._own_clock.tick(now.raw_ns)
             self.direct.tick(now.raw_ns)
+            self._homeassistant.tick(now.raw_ns)
             if self._connection.up and self._presence.tick(now.raw_ns):
                 for measurement in self._vehicles:
                     self._perform(measurement, measurement.recheck(now.raw_ns))
@@ -261,9 +264,6 @@ class TopsideAgent(MqttAgent):
 
     def _handshook(self, measurement: Measurement, response: TimedResponse) -> None:
         self._post(lambda: self._perform(measurement, measurement.handshake(response)))
-
-    def _report_directly(self, items: list[DirectExchange | PathState]) -> None:
-        self._post(lambda: self.direct.reported(items))
 
     def _post(self, work: Callable[[], object]) -> None:
         self._connection.post(self._notice_sleep)

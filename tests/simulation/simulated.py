@@ -135,7 +135,7 @@ class Simulation:
         machine.watch(agent.watcher)
         if self.direct is not None:
             agent.direct.transport = simulated_udp.Transport(
-                self, machine, clock, self.direct, agent._report_directly
+                self, machine, clock, self.direct, agent.direct.report
             )
         agent.simulated = self.broker.connections[-1]
         agent.simulated.start()

@@ -60,11 +60,15 @@ def test_a_slewed_realtime_puts_no_stamp_wrong(side, kind, ppm, seed):
 @pytest.mark.parametrize("side", ["pi", "topside"])
 def test_a_machine_that_sleeps_puts_no_stamp_wrong(side):
     sleeps = tuple((3 + 1.0137 * index, 3.3 + 1.0137 * index) for index in range(6))
-    world = DirectWorld(2, **{side: {"sleeps": sleeps}}, rate=50.0).run(10)
+    network = Network(out=lambda _: 60 * MS)
+    world = DirectWorld(2, **{side: {"sleeps": sleeps}}, rate=50.0, network=network).run(10)
     if side == "pi":
         assert right(world)
-    for exchange, (t1, _, _, t4) in world.exchanges:
-        assert side == "pi" or not any(t1 < end * 10**9 < t4 for _, end in sleeps), exchange
+    else:
+        spans = [(t1, t4) for _, (t1, _, _, t4) in world.exchanges]
+        assert not any(t1 < start * 10**9 < t4 for t1, t4 in spans for start, _ in sleeps)
+        assert world.path.counts.refused["slept"] > 2
+    assert len(world.exchanges) > 100
 
 
 def test_without_the_kernels_stamps_the_programs_are_used():

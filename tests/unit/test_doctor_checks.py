@@ -17,6 +17,7 @@ from runtime.clock_daemons import Daemon
 from runtime.kernel_clock import KernelState
 from runtime.version import VERSION
 from schemas import topics
+from schemas.choice import FRESH_S
 from schemas.compat import UTC
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
@@ -27,6 +28,7 @@ from tidesync.doctor import (
     certificate_checks,
     clock_checks,
     fleet_checks,
+    group_checks,
     machine_checks,
 )
 from tidesync.doctor.broker_checks import broker_nodelay
@@ -34,7 +36,7 @@ from tidesync.doctor.observations import Burst, Observations
 from tidesync.doctor.self_test import Outcome, offset_sign
 from tidesync.doctor.settings import DoctorSettings
 from tidesync.fleet.model import Fleet
-from tidesync.fleet.vehicle import FRESH_S, Row, topsides_twice
+from tidesync.fleet.vehicle import Row, topsides_twice
 
 SETTINGS = ConnectionSettings(broker="mqtt://boat:1883", username="operator")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -469,8 +471,44 @@ def test_a_group_is_listed_with_its_members_and_who_is_not_heard_is_warned_of():
         letters=[member("bridge"), member("lab"), member("shore", "other")],
         heartbeats={"bridge": ["bridge-1"], "lab": ["lab-2"], "shore": ["shore-1"]},
     )
-    fleet, other = fleet_checks.groups(seen)
+    fleet, other = group_checks.groups(seen)
     assert fleet.verdict == "warn"
     assert "bridge (weight 2); not heard: lab (weight 2)" in fleet.found
     assert (other.verdict, other.found) == ("ok", "shared by shore (weight 2)")
-    assert not list(fleet_checks.groups(Observations()))
+    assert not list(group_checks.groups(Observations()))
+
+
+def test_of_a_member_that_is_gone_for_good_doctor_says_what_to_clear():
+    gone = Observations(letters=[member("lab")], heartbeats={"lab": ["another process"]})
+    (found,) = group_checks.groups(gone)
+    assert found.found == "nobody; not heard: lab (weight 2)"
+    assert "`topside/lab/member`" in found.advice
+    assert "the others" not in found.advice
+
+
+def test_members_are_not_called_gone_where_the_account_may_not_hear_them():
+    deaf = Observations(letters=[member("lab")], refused=("tidesync/v1/topside/+/heartbeat",))
+    (found,) = group_checks.groups(deaf)
+    assert (found.verdict, "refuses tidesync/v1/topside/+/heartbeat" in found.found) == ("skipped", True)
+
+
+def test_vehicles_that_topsides_of_two_groups_measure_are_named_and_are_right():
+    measured = [
+        Row(vehicle, topside, fresh=True, group=group)
+        for vehicle in ("rov1", "rov2", "rov3", "rov4", "rov5")
+        for topside, group in (("boat", "north"), ("shore", "south"))
+    ]
+    (found,) = group_checks.measured_by_several([*measured, Row("rov6", "boat", fresh=True)])
+    assert found.verdict == "ok"
+    assert found.found == (
+        "5 vehicles (rov1, rov2, rov3, … and 2 more): each has results by boat (group north) and"
+        " shore (group south); the one with the least bound is used"
+    )
+    assert not list(group_checks.measured_by_several([Row("rov1", "boat", fresh=True), Row("rov1", "shore")]))
+
+
+def test_two_members_of_one_group_that_measure_a_vehicle_are_warned_of():
+    both = [Row("rov1", topside, fresh=True, group="north") for topside in ("boat", "barge")]
+    (found,) = group_checks.measured_by_several(both)
+    assert found.verdict == "warn"
+    assert "heartbeats" in found.advice

@@ -10,6 +10,7 @@ import pytest
 
 from schemas import topics
 from schemas.messages import ErrorWord, OffsetResult
+from tests.results import offset_result
 from tests.unit.metric_examples import RESULT
 from topside_agent.integrations.homeassistant import HomeAssistant, discovery
 from topside_agent.settings import TopsideSettings
@@ -245,3 +246,82 @@ def test_the_prefix_can_be_set_and_carries_no_wildcard():
     for wrong in ("", "a/#", "+", "a b"):
         with pytest.raises(ValueError, match="homeassistant_prefix"):
             TopsideSettings(homeassistant_prefix=wrong)
+
+
+S = 1_000_000_000
+
+
+class Shore:
+    """Two topsides that announce, at one broker which keeps what either published last."""
+
+    def __init__(self):
+        self.config = None
+        self.sent = 0
+        self.both = {
+            name: HomeAssistant(self.settings(name), self.publish, self.listen) for name in ("a", "b")
+        }
+        self.filters = []
+        self.now_s = 0
+
+    @staticmethod
+    def settings(name):
+        return TopsideSettings(topside=name, homeassistant_discovery=True)
+
+    def publish(self, message):
+        self.config, self.sent = json.loads(message.payload), self.sent + 1
+        return True
+
+    def listen(self, filters):
+        self.filters += filters
+
+    def second(self, **bounds):
+        """Each of these topsides has a result, which both hear."""
+        self.now_s += 1
+        for name, error_ms in bounds.items():
+            result = offset_result(vehicle="rov1", topside=name, max_error_ms=error_ms, interval_s=1.0)
+            for one in self.both.values():
+                one.heard(result, self.now_s * S)
+        for one in self.both.values():
+            one.tick(self.now_s * S)
+
+    @property
+    def shown(self):
+        topside = self.config["state_topic"].rpartition("/")[2]
+        assert self.config["device"]["model"].endswith(f"that of {topside}")
+        assert self.config["availability"][1]["topic"] == f"tidesync/v1/topside/{topside}/status"
+        return topside
+
+
+def test_of_several_topsides_the_one_that_is_chosen_is_shown_whoever_announces():
+    shore = Shore()
+    for one in shore.both.values():
+        one.connected(["rov1"])
+    assert shore.filters == [("tidesync/v1/vehicle/rov1/offset/+", 0)] * 2
+    shore.second(a=0.2, b=0.9)
+    assert shore.shown == "a"
+    sent = shore.sent
+    for _ in range(5):
+        shore.second(a=0.5, b=0.3)  # not twice as good
+    assert (shore.shown, shore.sent) == ("a", sent)
+    shore.second(a=0.9, b=0.3)
+    assert shore.shown == "b"
+
+
+@pytest.mark.parametrize("bounds", [{"a": 0.9, "b": 0.2}, {"a": 0.3, "b": 0.3}])
+def test_a_topside_that_falls_silent_is_replaced_by_one_that_measures(bounds):
+    shore = Shore()
+    for one in shore.both.values():
+        one.connected(["rov1"])
+    shore.second(**bounds)
+    assert shore.shown == "b"
+    for _ in range(4):
+        shore.second(a=bounds["a"])
+    assert shore.shown == "a"
+
+
+def test_results_of_others_are_not_listened_to_unless_it_is_enabled():
+    filters = []
+    announcer = HomeAssistant(TopsideSettings(), lambda _: True, filters.append)
+    announcer.connected(["rov1"])
+    announcer.announce("rov2")
+    assert not filters

@@ -10,6 +10,7 @@ from broker.inbox import Letter
 from broker.interface import Incoming
 from runtime.clock import Reading
 from schemas import topics
+from schemas.choice import FRESH_S
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
 from tests.results import offset_result
@@ -21,7 +22,7 @@ from tidesync.doctor.fleet_checks import vehicle as vehicle_check
 from tidesync.figures import ago, figure, span
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.sessions import CLOSING
-from tidesync.fleet.vehicle import CONDITION, FRESH_S
+from tidesync.fleet.vehicle import CONDITION
 from tidesync.fleet.waiting import WaitCondition
 from tidesync.terminal.text import json_line, plain_line, tracking
 from tidesync.terminal.view import View, draw

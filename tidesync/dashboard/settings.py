@@ -10,9 +10,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, FilePath, SecretStr
 
 from broker.settings import AgentSettings
+from schemas.choice import FRESH_S
 from tidesync.dashboard.host_names import address_of
 from tidesync.errors import SettingsError
-from tidesync.fleet.vehicle import FRESH_S
 
 SHORTEST_TOKEN = 16
 _ORIGIN = re.compile(r"\*|self|https?://[A-Za-z0-9.:\[\]*-]+|[a-z][a-z0-9+.-]*:(//[A-Za-z0-9.-]*)?", re.ASCII)

@@ -8,8 +8,8 @@ from broker.errors import CredentialsError
 from runtime.version import VERSION
 from schemas.doubtful import is_doubtful
 from schemas.messages import OffsetResult
-from schemas.presence import Member
 from tidesync.doctor.finding import fail, ok, skipped, warn
+from tidesync.doctor.group_checks import groups, measured_by_several
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.order import Rank, measured, rank
@@ -61,6 +61,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
             "none is known",
             "start `tidesync pi` on the vehicle; may this account read its topics?",
         )
+    yield from measured_by_several(rows)
     now_measured = measured(rows)
     for row in rows:
         if rank(row, now_measured) is Rank.REPLACED:
@@ -93,25 +94,6 @@ def topsides(fleet: Fleet, incomplete: str | None = None, twice: Collection[str]
         return warn("topsides", f"whether any is online could not be found out: {incomplete}", _LOOK_ABOVE)
     away = f" (offline: {', '.join(sorted(fleet.topsides))})" if fleet.topsides else ""
     return warn("topsides", f"none is online{away}", "start `tidesync topside` on the surface computer")
-
-
-def groups(seen: Observations) -> Iterator[Finding]:
-    """Which topsides share the vehicles, by their member messages and live heartbeats."""
-    members = [letter.body for letter in seen.letters if isinstance(letter.body, Member)]
-    for group in sorted({member.group for member in members}):
-        there: list[str] = []
-        gone: list[str] = []
-        for member in members:
-            if member.group == group:
-                heard = member.instance_id in seen.heartbeats.get(member.topside, ())
-                (there if heard else gone).append(f"{member.topside} (weight {member.weight:g})")
-        if gone:
-            found = f"{', '.join(there) or 'nobody'}; not heard: {', '.join(gone)}"
-            yield warn(
-                f"group {group}", found, "the others measure its vehicles; does `tidesync topside` run there?"
-            )
-        else:
-            yield ok(f"group {group}", f"shared by {', '.join(there)}")
 
 
 def vehicle(row: Row) -> Finding:

@@ -10,8 +10,9 @@ from broker.interface import Outgoing
 from broker.settings import ConnectionSettings
 from schemas import topics
 from schemas.base import InvalidMessageError
+from schemas.choice import fresh_for_s
 from schemas.messages import OffsetResult
-from tidesync.fleet.vehicle import fresh_for_s, measured_age_s
+from tidesync.fleet.vehicle import measured_age_s
 from tidesync.retained import RetainedReader
 from topside_agent.integrations.homeassistant import discovery_topic
 

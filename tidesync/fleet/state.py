@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schemas.choice import FRESH_S
 from schemas.messages import OffsetResult
 from tidesync.fleet.heard import Announced
 from tidesync.fleet.in_use import TopsidesInUse
@@ -16,7 +17,7 @@ from tidesync.fleet.removals import Removals
 from tidesync.fleet.sessions import SessionEntry, Sessions
 from tidesync.fleet.topsides import Topsides
 from tidesync.fleet.unshown import Unshown
-from tidesync.fleet.vehicle import FRESH_S, Row, VehicleInfo, since_s
+from tidesync.fleet.vehicle import Row, VehicleInfo, since_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from runtime.clock_daemons import discipline_text
+from schemas.choice import fresh_for_s
 from schemas.doubtful import is_doubtful
 from schemas.exchange import method_named
 from schemas.instants import ns_from_utc
@@ -23,19 +24,10 @@ if TYPE_CHECKING:
     from schemas.messages import Event, Info
     from tidesync.fleet.renewal import Renewal, Words
 
-FRESH_S = 3.0
-"""The age up to which a result is fresh, at least: a topside publishes every second unless set otherwise."""
-_LATE = 1.5
-"""A result that comes later than this many of its topside's intervals is missing."""
 _LONG_S = 60.0
 """From here on a step is also given in minutes, hours, days or years."""
 CONDITION = "holds unless the vehicle's clock was set or slewed since its last answer"
 """What a `conditional` result assumes, in one sentence for every surface."""
-
-
-def fresh_for_s(result: OffsetResult | Results, fresh_s: float = FRESH_S) -> float:
-    """The age up to which `result` is fresh, seconds: at least `fresh_s`, more if its topside is slower."""
-    return max(fresh_s, _LATE * (result.interval_s or 0.0))
 
 
 @dataclass(slots=True)

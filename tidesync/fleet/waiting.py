@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from schemas.choice import FRESH_S
 from schemas.doubtful import is_doubtful
 from schemas.instants import ns_from_utc
 from schemas.messages import OffsetResult
 from tidesync.figures import figure, span
 from tidesync.fleet.duplicates import Alternation, doubted, sentence
-from tidesync.fleet.vehicle import FRESH_S
 
 if TYPE_CHECKING:
     from broker.inbox import Letter

@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
 from broker.interface import Outgoing
 from runtime.version import VERSION
 from schemas import topics
+from schemas.choice import chosen, fresh_for_s
 from schemas.doubtful import UNDOUBTED
-from schemas.messages import State
+from schemas.messages import OffsetResult, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from topside_agent.settings import TopsideSettings
 
 LEAST_EXPIRY_S = 15
 """Three times what may pass between the results of many vehicles (`measuring/pace.py`)."""
 
+_MOST_TOPSIDES = 64
+"""Of a vehicle: the results of later ones are not considered."""
 _MS = {"device_class": "duration", "unit_of_measurement": "ms", "state_class": "measurement"}
 _SENSORS: dict[str, dict[str, Any]] = {
     "state": {"name": "State", "device_class": "enum", "options": list(get_args(State))},
@@ -50,33 +54,95 @@ _NUMBERS = ("offset_ms", "max_error_ms", "drift_ppm")
 """Unknown while two vehicles or two topsides have one name, as on every other surface."""
 
 
-class HomeAssistant:
-    """Announces each vehicle once a connection, and withdraws it when it is forgotten."""
+Listen = Callable[[list[tuple[str, int]]], object]
+"""Subscribes to filters, each with its QoS."""
 
-    def __init__(self, settings: TopsideSettings, send: Callable[[Outgoing], bool]) -> None:
+
+class HomeAssistant:
+    """Announces each vehicle that is measured here, and withdraws it when it is forgotten.
+
+    A device shows the results of one topside: of those that measure the vehicle the one that `schemas.choice`
+    chooses, as every reader does. Topsides that announce the same vehicle choose the same one by it.
+    """
+
+    def __init__(
+        self, settings: TopsideSettings, send: Callable[[Outgoing], bool], listen: Listen | None = None
+    ) -> None:
+        """`listen`, where other topsides may measure the same vehicles: it has their results heard too."""
         self._settings = settings
         self._send = send
-        self._announced: set[str] = set()
+        self._listen = listen if settings.homeassistant_discovery else None
+        self._announced: dict[str, str] = {}
+        """Whose results each vehicle's device shows."""
+        self._heard: dict[str, dict[str, tuple[OffsetResult, int]]] = {}
+        """Of the announced vehicles each topside's newest result, and when it came, on RAW."""
+        self._fresh: dict[str, set[str]] = {}
+        """Whose results were fresh when they were compared last."""
 
     def connected(self, vehicles: Iterable[str]) -> None:
         """Announce all: the broker may have restarted without its retained messages."""
         self._announced.clear()
-        for vehicle in vehicles:
-            self.announce(vehicle)
+        self._heard.clear()
+        self._fresh.clear()
+        announced = [vehicle for vehicle in vehicles if self._show(vehicle, self._settings.topside)]
+        self._hear(announced)
 
     def announce(self, vehicle: str) -> None:
         """Have Home Assistant show `vehicle`, if that is enabled."""
-        due = self._settings.homeassistant_discovery and vehicle not in self._announced
-        if due and self._send(discovery(vehicle, self._settings)):
-            self._announced.add(vehicle)
+        if vehicle not in self._announced and self._show(vehicle, self._settings.topside):
+            self._hear([vehicle])
+
+    def heard(self, result: OffsetResult, now_raw_ns: int) -> None:
+        """A result that was heard live, of this topside or of another."""
+        vehicle = result.vehicle
+        if vehicle not in self._announced:
+            return
+        heard = self._heard.setdefault(vehicle, {})
+        if result.topside in heard or len(heard) < _MOST_TOPSIDES:
+            heard[result.topside] = result, now_raw_ns
+            if len(heard) > 1:
+                self._choose(vehicle, now_raw_ns)
+
+    def tick(self, now_raw_ns: int) -> None:
+        """A topside that has fallen silent is not shown for long."""
+        for vehicle, heard in self._heard.items():
+            if len(heard) > 1:
+                self._choose(vehicle, now_raw_ns)
 
     def released(self, vehicle: str) -> None:
         """Another topside of the group measures `vehicle`, and has announced it."""
-        self._announced.discard(vehicle)
+        for known in (self._announced, self._heard, self._fresh):
+            known.pop(vehicle, None)
+
+    def _show(self, vehicle: str, topside: str, interval_s: float | None = None) -> bool:
+        if not self._settings.homeassistant_discovery:
+            return False
+        if sent := self._send(discovery(vehicle, self._settings, topside, interval_s)):
+            self._announced[vehicle] = topside
+        return sent
+
+    def _hear(self, vehicles: Iterable[str]) -> None:
+        root = self._settings.topic_root
+        filters = [(topics.subscription(root, topics.OFFSET, vehicle=vehicle), 0) for vehicle in vehicles]
+        if self._listen and filters:
+            self._listen(filters)
+
+    def _choose(self, vehicle: str, now_raw_ns: int) -> None:
+        fresh = [
+            result
+            for result, heard_ns in self._heard[vehicle].values()
+            if now_raw_ns - heard_ns <= fresh_for_s(result) * 1e9
+        ]
+        found = chosen(fresh, in_use := self._announced[vehicle])
+        before = self._fresh.get(vehicle, set())
+        self._fresh[vehicle] = names = {result.topside for result in fresh}
+        # Of two that were there from the start each may have chosen itself: what is shown may be the other's.
+        if found and (found.topside != in_use or names < before):
+            self._show(vehicle, found.topside, found.interval_s)
 
     def forget(self, vehicle: str) -> None:
         """Have Home Assistant drop `vehicle`."""
-        self._announced.discard(vehicle)
+        self.released(vehicle)
         if self._settings.homeassistant_discovery:
             topic = discovery_topic(self._settings.homeassistant_prefix, vehicle)
             self._send(Outgoing(topic, b"", 1, retain=True))
@@ -87,30 +153,36 @@ def discovery_topic(prefix: str, vehicle: str) -> str:
     return f"{prefix}/device/{_identifier(vehicle)}/config"
 
 
-def discovery(vehicle: str, settings: TopsideSettings) -> Outgoing:
-    """The device with its sensors, all of which read the retained result."""
-    root, identifier = settings.topic_root, _identifier(vehicle)
+def discovery(
+    vehicle: str, settings: TopsideSettings, by: str | None = None, interval_s: float | None = None
+) -> Outgoing:
+    """The device with its sensors, all of which read the retained result `by` a topside; else by this one.
+
+    `interval_s`: between that one's results, where it is known.
+    """
+    root, identifier, topside = settings.topic_root, _identifier(vehicle), by or settings.topside
+    interval_s = interval_s or settings.publish_interval_s
     document = {
         "device": {
             "identifiers": [identifier],
             "name": f"{vehicle} clock",
             "manufacturer": "Tidesync",
-            "model": f"Clock of {vehicle}, less that of {settings.topside}",
+            "model": f"Clock of {vehicle}, less that of {topside}",
         },
         "origin": {"name": "tidesync", "sw_version": VERSION},
         "availability": [
             {"topic": topics.build(root, topics.STATUS, vehicle=vehicle)},
-            {"topic": topics.build(root, topics.TOPSIDE_STATUS, topside=settings.topside)},
+            {"topic": topics.build(root, topics.TOPSIDE_STATUS, topside=topside)},
         ],
         "availability_mode": "all",
-        "state_topic": topics.build(root, topics.OFFSET, vehicle=vehicle, topside=settings.topside),
+        "state_topic": topics.build(root, topics.OFFSET, vehicle=vehicle, topside=topside),
         "components": {
             key: {
                 "platform": "sensor",
                 "qos": 1,
                 "unique_id": f"{identifier}_{key}",
                 "value_template": _template(key),
-                "expire_after": max(LEAST_EXPIRY_S, math.ceil(5 * settings.publish_interval_s)),
+                "expire_after": max(LEAST_EXPIRY_S, math.ceil(5 * interval_s)),
                 **sensor,
             }
             for key, sensor in _SENSORS.items()

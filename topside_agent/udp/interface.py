@@ -84,6 +84,6 @@ class PathCounts(NamedTuple):
     exchanges: int
     timeouts: int
     refused: dict[str, int]
-    """Datagrams that made no exchange, by reason (`topside_agent.udp.asker.Refusal`)."""
+    """Datagrams that made no exchange, by reason (`topside_agent.udp.requester.Refusal`)."""
     alive: bool
     address: Address | None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from topside_agent.measuring.timing import PingSchedule
 from topside_agent.udp.addresses import Addresses
-from topside_agent.udp.asker import Asker, Sent
 from topside_agent.udp.interface import PathCounts, PathState
+from topside_agent.udp.requester import Requester, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
     from schemas.datagram import Answer, Request
-    from topside_agent.udp.asker import Departures, Refusal
     from topside_agent.udp.interface import Address, DirectExchange, PathTerms
+    from topside_agent.udp.requester import Departures, Refusal
 
 _FIRST_PATIENCE_NS, _LEAST_PATIENCE_NS = 200_000_000, 50_000_000
 _PATIENCE = 1.5
@@ -65,15 +65,15 @@ class DirectPath:
         """When the first request was sent that no later answer followed."""
         self._sent_ns = self._overdue_ns = self._failures = 0
         self._search_ns = now_ns
-        self._askers: list[Asker] = []
+        self._requesters: list[Requester] = []
         """Of the session, after that of the one before while something of it is under way."""
         self._take(terms, None, now_ns)
 
     def renew(self, terms: PathTerms, now_ns: int) -> list[PathState]:
         """Go on with new terms."""
-        for asker in self._askers:
-            asker.close()
-        self._timeouts += self._asker.timeouts
+        for requester in self._requesters:
+            requester.close()
+        self._timeouts += self._requester.timeouts
         before = self._addresses.in_use
         self._take(terms, before, now_ns)
         return self._lost("silent", now_ns) if self.alive and self._addresses.in_use is None else []
@@ -81,12 +81,12 @@ class DirectPath:
     @property
     def sessions(self) -> list[int]:
         """Whose answers belong to this path."""
-        return [each.session for each in self._askers]
+        return [each.session for each in self._requesters]
 
     @property
     def counts(self) -> PathCounts:
         """For other threads."""
-        timeouts = self._timeouts + self._asker.timeouts
+        timeouts = self._timeouts + self._requester.timeouts
         return PathCounts(self.exchanges, timeouts, dict(self.refused), self.alive, self._addresses.in_use)
 
     def burst(self, now_ns: int) -> None:
@@ -122,7 +122,7 @@ class DirectPath:
             self._silent_since_ns = now_ns
         self._unanswered += bool(places)
         addresses = self._addresses.all
-        return [ToSend(addresses[place], place, *self._asker.request()) for place in places], states
+        return [ToSend(addresses[place], place, *self._requester.request()) for place in places], states
 
     def was_sent(
         self,
@@ -137,7 +137,7 @@ class DirectPath:
         """It was sent as datagram `number`, after `sent_ns`; `sets` is the last look's."""
         self._addresses.sent(to_send.place, sent=True)
         seq, nonce = to_send.request.seq, to_send.request.nonce
-        self._asker.sent(Sent(seq, nonce, to_send.place, sent_ns, sets, generation, number, departures))
+        self._requester.sent(Sent(seq, nonce, to_send.place, sent_ns, sets, generation, number, departures))
 
     def was_not_sent(self, to_send: ToSend) -> None:
         """The system could not send it."""
@@ -149,16 +149,16 @@ class DirectPath:
         self, data: bytes, answer: Answer, arrived_ns: int, now_ns: int
     ) -> list[PathState] | Refusal:
         """An answer of one of `sessions` arrived, by the kernel at realtime `arrived_ns` (0: not known)."""
-        asker = self._asker if answer.session == self._asker.session else self._askers[0]
-        sent = asker.answered(data, answer, arrived_ns, now_ns)
+        requester = self._requester if answer.session == self._requester.session else self._requesters[0]
+        sent = requester.answered(data, answer, arrived_ns, now_ns)
         if isinstance(sent, str):
             self.refused[sent] += 1
             return sent
         delay_ns = now_ns - sent.sent_raw_ns
         self._delay_ns = max(delay_ns, self._delay_ns * 7 // 8)
         self._unanswered, self._silent_since_ns, self._failures = 0, None, 0
-        if asker is not self._asker:
-            asker.close()
+        if requester is not self._requester:
+            requester.close()
             return []
         changed = self._addresses.answered(sent.place, delay_ns)
         return self._came_up(now_ns) if changed or not self.alive else []
@@ -166,35 +166,35 @@ class DirectPath:
     @property
     def has_finished(self) -> bool:
         """Whether `settle` has something to give."""
-        return any(asker.has_finished for asker in self._askers)
+        return any(requester.has_finished for requester in self._requesters)
 
     def settle(self, look: Look, raw_of: Callable[[int], RawStamp | None]) -> list[DirectExchange]:
         """Finished exchanges; `look` was taken after the last answer, `raw_of` puts kernel stamps on RAW.
 
         Not in the middle of a train, so that one look does for all of it.
         """
-        found = [each for asker in self._askers for each in asker.finished(look, raw_of)]
+        found = [each for requester in self._requesters for each in requester.finished(look, raw_of)]
         self.exchanges += len(found)
-        if len(self._askers) > 1 and self._askers[0].is_empty:
-            del self._askers[0]
+        if len(self._requesters) > 1 and self._requesters[0].is_empty:
+            del self._requesters[0]
         return found
 
     def slept(self) -> None:
         """This computer slept: nothing that is under way can be used."""
-        for asker in self._askers:
-            self.refused["slept"] += asker.give_up()
+        for requester in self._requesters:
+            self.refused["slept"] += requester.give_up()
 
     def end(self) -> PathState:
         """No more of it; `settle` gives what is unfinished."""
-        for asker in self._askers:
-            asker.close()
-        return PathState(self.vehicle, self._asker.session, alive=False, address=None, reason="stopped")
+        for requester in self._requesters:
+            requester.close()
+        return PathState(self.vehicle, self._requester.session, alive=False, address=None, reason="stopped")
 
     # Inside
 
     def _take(self, terms: PathTerms, preferred: Address | None, now_ns: int) -> None:
-        self._asker = Asker(self.vehicle, terms)
-        self._askers = [*self._askers[-1:], self._asker]
+        self._requester = Requester(self.vehicle, terms)
+        self._requesters = [*self._requesters[-1:], self._requester]
         self._addresses = Addresses(terms.addresses, preferred)
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._schedule = PingSchedule(
@@ -228,10 +228,10 @@ class DirectPath:
 
     def _expire(self, now_ns: int) -> None:
         self._overdue_ns = now_ns + _OVERDUE_NS
-        for asker in self._askers:
-            asker.expire(now_ns)
-        if len(self._askers) > 1 and self._askers[0].is_empty:
-            del self._askers[0]
+        for requester in self._requesters:
+            requester.expire(now_ns)
+        if len(self._requesters) > 1 and self._requesters[0].is_empty:
+            del self._requesters[0]
 
     def _is_silent(self, now_ns: int) -> bool:
         since_ns = self._silent_since_ns
@@ -262,10 +262,14 @@ class DirectPath:
         self._search_ns = now_ns
         self._delay_ns = self._failures = 0
         self._silent_since_ns, self._unanswered = None, 0
-        self._asker.close()
+        self._requester.close()
         return [self._state(reason)]
 
     def _state(self, reason: Literal["answers", "silent", "unreachable"]) -> PathState:
         return PathState(
-            self.vehicle, self._asker.session, alive=self.alive, address=self._addresses.in_use, reason=reason
+            self.vehicle,
+            self._requester.session,
+            alive=self.alive,
+            address=self._addresses.in_use,
+            reason=reason,
         )

@@ -17,9 +17,10 @@ from topside_agent.udp.agreement import Agreement
 from topside_agent.udp.broker_host import BrokerHost
 from topside_agent.udp.interface import PathState
 from topside_agent.udp.measurement import DirectMeasurement
+from topside_agent.udp.service import UdpTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from broker.inbox import Letter
     from broker.interface import MqttConnection
@@ -78,9 +79,11 @@ class DirectPaths:
         connection: MqttConnection,
         clock: Clock,
         scheduler: Scheduler,
+        post: Callable[[Callable[[], object]], None],
     ) -> None:
+        """`post` has work done in the network thread, once it is known whether this computer slept."""
         self._settings, self._vehicles, self._connection = settings, vehicles, connection
-        self._clock, self._scheduler = clock, scheduler
+        self._clock, self._scheduler, self._post = clock, scheduler, post
         scheduler.burst_directly = self.burst
         self._agreements: dict[str, Agreement] = {}
         self._deadlines = DeadlineQueue()
@@ -96,10 +99,11 @@ class DirectPaths:
 
     # Any thread
 
-    def start(self, transport: Transport) -> None:
-        """Use direct paths, by `transport`."""
-        self.transport = transport
-        transport.start()
+    def start(self) -> None:
+        """Use direct paths, if the settings allow it."""
+        if not self._settings.no_udp:
+            self.transport = UdpTransport(self._clock, self.report)
+            self.transport.start()
 
     def stop(self) -> None:
         """Use them no more; what is finished is reported first."""
@@ -110,6 +114,10 @@ class DirectPaths:
     def loops(self) -> tuple[Loop, ...]:
         """The loops that the watchdog watches."""
         return () if self.transport is None else (self.transport.loop,)
+
+    def report(self, items: list[DirectExchange | PathState]) -> None:
+        """What the transport did, whatever the broker does."""
+        self._post(lambda: self.reported(items))
 
     # The network thread
 

@@ -4,8 +4,12 @@ import { element, mark, setText, show } from "./dom.js";
 import { count } from "./format.js";
 import { WORDS } from "./words.js";
 
-export const MANY = 40; // from here on rows are of one height, and only those in sight exist
+const MANY = 40;
 const SEVERAL = 8; // below this there is nothing to search
+const narrow = window.matchMedia("(max-width: 1160px)"); // rows would be cards, as in style.css
+
+// Whether so many rows are of one height, and only those in sight exist.
+export const areMany = (rows) => rows > (narrow.matches ? SEVERAL : MANY);
 const WORST_FIRST = ["unsynced", "stale", "none", "unmeasured", "holdover", "acquiring", "locked"];
 
 export class Controls {

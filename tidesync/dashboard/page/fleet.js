@@ -1,6 +1,6 @@
 // The first view: can the timing be trusted, the vehicles, and the sessions.
 
-import { Controls, MANY } from "./controls.js";
+import { areMany, Controls } from "./controls.js";
 import { element, mark, setText, show } from "./dom.js";
 import { count, milliseconds, timeOfDay } from "./format.js";
 import { plotly } from "./plot.js";
@@ -103,7 +103,7 @@ export class FleetView {
       this.keys = chosen(survey.rows, this.controls.choice).map((row) => row.key);
     }
     const rows = this.keys.map((key) => this.fleet.vehicles.get(key)).filter((row) => row !== undefined);
-    const dense = survey.rows.length > MANY;
+    const dense = areMany(survey.rows.length);
     this.card.classList.toggle("dense", dense);
     this.table.classList.toggle("dense", dense);
     this.controls.tell(rows.length);

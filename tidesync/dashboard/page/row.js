@@ -62,6 +62,7 @@ export class Row {
     const remark = fleet.remark(row);
     setText(this.remark, remark);
     mark(this.node, "remark", remark !== "");
+    mark(this.node, "replaced", row.replaced);
     if (this.remark.title !== remark) this.remark.title = remark;
     const known = numbers(row);
     mark(this.node, "long", isLong(known.offset_ms) || isLong(known.max_error_ms));

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schemas.base import Message
-from schemas.choice import chosen
+from schemas.choice import chosen, fresh_for_s
 from schemas.doubtful import is_doubtful
 from schemas.events import EventLine, Gap, Identity, Outage, Reboot, identity
 from schemas.exchange import Identifier
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.metadata import OffsetRange, range_of
 from schemas.names import Vehicle
-from tidesync.fleet.vehicle import fresh_for_s
 from tidesync.sessions.recorder.recent import Recent
 
 if TYPE_CHECKING:

@@ -117,7 +117,7 @@ class _Held:
         )
 
 
-class Asker:
+class Requester:
     """Numbers and seals requests, and pairs answers with them; several may be under way."""
 
     def __init__(self, vehicle: str, terms: PathTerms) -> None:

@@ -81,7 +81,7 @@ class TopsideAgent(MqttAgent):
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
         self.direct = DirectPaths(
-            settings, self._vehicles, self._connection, clock, self._scheduler, self._post
+            settings, self._vehicles, self._connection, clock, self._scheduler, post=self._post
         )
         listen = None if settings.group else self._connection.subscribe  # there the owner alone measures
         self._homeassistant = HomeAssistant(settings, self._connection.publish, listen)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from broker.interface import Outgoing
 from pi_agent.udp.addresses import own_addresses
-from pi_agent.udp.service import UdpService
 from pi_agent.udp.agreement import Sessions
+from pi_agent.udp.service import UdpService
 from schemas import topics
 from schemas.direct_path import UDP_VERSION
 

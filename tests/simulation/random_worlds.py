@@ -132,7 +132,7 @@ def _link(chance, gaps):
 
 
 class World(Simulation):
-    """The simulation of a plan. `root`: the folder that the recorder writes below; `direct` as of `Simulation`."""
+    """The simulation of a plan. `root`: the folder that the recorder writes below; `direct`: as elsewhere."""
 
     def __init__(self, plan, root, direct=None):
         self.plan, self.root = plan, root

@@ -1,4 +1,4 @@
-"""Direct exchanges between simulated machines: `DirectLink` is their network, the two ends are those of the agents."""
+"""Direct exchanges between simulated machines: `DirectLink` is their network, both ends are the agents'."""
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace

@@ -170,8 +170,9 @@ class OffsetEstimator:
         self._boot_id = new.boot_id or self._boot_id
         self._recent.add(new.constraint)
         pi, topside = readings_of(new.constraint)
-        self._pi.add(pi, cut=cut is not None)
-        self._topside.add(topside, cut=cut is not None)
+        delay_ns = new.constraint.delay_ns
+        self._pi.add(pi, cut=cut is not None, delay_ns=delay_ns)
+        self._topside.add(topside, cut=cut is not None, delay_ns=delay_ns)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 

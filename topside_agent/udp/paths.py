@@ -79,6 +79,7 @@ class DirectPaths:
         connection: MqttConnection,
         clock: Clock,
         scheduler: Scheduler,
+        *,
         post: Callable[[Callable[[], object]], None],
     ) -> None:
         """`post` has work done in the network thread, once it is known whether this computer slept."""

@@ -27,10 +27,8 @@ SAMPLE_S = 0.4
 """Between two looks at the most, so that the kernel's stamps between them can be used."""
 
 
-_NARROW_NS = 200
-"""The first of two readings in a row finds the processor's caches cold, and is three times as wide."""
-
-
+_MOST_READINGS = 4
+"""More in a row, until one is as narrow as the narrowest of late: the first finds cold caches."""
 _MOST_SAMPLES = 3
 """One shows that something changed the clock, the next begins a line, a third one goes on with it."""
 
@@ -65,6 +63,8 @@ class StampClock:
         self._slept_ns = self._sets = 0
         self._last: Reading | None = None
         self._resolution_ns = self._machine.resolution_ns
+        self._narrow_ns = 1_000
+        """The narrowest reading of late, and a nanosecond more with each look since."""
         self._raw_resolution_ns = raw_resolution_ns(clock)
         self._simulated = isinstance(clock, SimulatedClock)
         self.raw_of = self._simulated_raw_of if self._simulated else self._line.raw_of
@@ -106,21 +106,25 @@ class StampClock:
     def _sample(self) -> tuple[int, int]:
         """The machine's realtime − RAW, and what it may be wrong by."""
         raw, realtime = self._machine.raw_ns, self._machine.realtime_ns
-        difference_ns = half_ns = 0
+        difference_ns = width_ns = 0
         for _ in range(_MOST_SAMPLES):
             before, shown, after = raw(), realtime(), raw()
-            if after - before > _NARROW_NS:
+            narrow_ns = self._narrow_ns = self._narrow_ns + 1
+            for _ in range(_MOST_READINGS):
+                if after - before <= narrow_ns:
+                    break
                 again = raw(), realtime(), raw()
                 if again[2] - again[0] < after - before:
                     before, shown, after = again
-            middle = (before + after) // 2
+            width_ns, middle = after - before, (before + after) // 2
+            self._narrow_ns = min(narrow_ns, max(width_ns, 1))
             difference_ns = shown - middle
-            half_ns = half_width_ns(after - before, self._resolution_ns)
+            width_ns += 2 * self._resolution_ns
             state, noticed = self._rate.state(), self._rate.was_set()
             self._sets += noticed
-            if self._line.take(middle, difference_ns, half_ns, state, was_set=noticed):
+            if self._line.take(middle, difference_ns, width_ns, state, was_set=noticed):
                 break
             self._slept_ns += self._sleep.slept_ns()  # a sleep ends the line, where there is one
             if state is None:
                 break
-        return self._line.difference() or (difference_ns, half_ns)
+        return self._line.difference() or (difference_ns, half_width_ns(width_ns, self._resolution_ns))

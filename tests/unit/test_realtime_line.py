@@ -18,7 +18,7 @@ STATE = RateState(status=64)
 
 
 def feed(line, at_ns, difference_ns, half_ns=60, state=STATE, *, was_set=False):
-    return line.take(at_ns, difference_ns, half_ns, state, was_set=was_set)
+    return line.take(at_ns, difference_ns, 2 * half_ns, state, was_set=was_set)
 
 
 @pytest.mark.parametrize("seed", range(tries(8)))

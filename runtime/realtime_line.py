@@ -121,7 +121,11 @@ class RealtimeLine:
         return self._used.level_ns + round(self._value), int(self._off) + 1 + self._uneven_ns
 
     def raw_of(self, realtime_ns: int) -> RawStamp | None:
-        """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one."""
+        """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one.
+
+        A stamp of before the line's first sample may come out as one of after it, hence too late, if realtime
+        was set back meanwhile.
+        """
         if self._used is None:
             return None
         begun_ns, level_ns, lines = self._used

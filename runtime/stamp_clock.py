@@ -68,7 +68,10 @@ class StampClock:
         self._raw_resolution_ns = raw_resolution_ns(clock)
         self._simulated = isinstance(clock, SimulatedClock)
         self.raw_of = self._simulated_raw_of if self._simulated else self._line.raw_of
-        """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW."""
+        """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW.
+
+        It may be too late, which is right for an arrival.
+        """
         self._compares = self._simulated or self._rate.state() is None
         """Whether no notice tells that the agent's clock was set."""
 
@@ -92,6 +95,13 @@ class StampClock:
             self._sets += self._last is not None and was_set(self._last, now)
             self._last = now
         return Look(first_ns, difference_ns, half_ns + self._raw_resolution_ns, self._slept_ns, self._sets)
+
+    def departed_at(self, realtime_ns: int, sent_raw_ns: int) -> RawStamp | None:
+        """The same for a departure after the agent's RAW was `sent_raw_ns`: it must not come out too late."""
+        begun_ns = self._line.begun_ns
+        if self._simulated:
+            begun_ns = raw_when(self._clock, begun_ns)
+        return self.raw_of(realtime_ns) if begun_ns <= sent_raw_ns else None
 
     def _simulated_raw_of(self, realtime_ns: int) -> RawStamp | None:
         stamp = self._line.raw_of(realtime_ns)

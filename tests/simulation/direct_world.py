@@ -137,9 +137,9 @@ class _Sent:
     def left(self, number):
         return self.stamps.pop(number, 0)
 
-    def departed(self, number):
+    def departed(self, number, sent_raw_ns):
         stamp = self.stamps.pop(number, None)
-        return None if stamp is None else self.clock.raw_of(stamp)
+        return None if stamp is None else self.clock.departed_at(stamp, sent_raw_ns)
 
 
 class DirectWorld:
@@ -227,7 +227,7 @@ class DirectWorld:
                 self.network.out, left_ns, self.pi, lambda at, d=each.data, s=seq: self._request(d, s, at)
             )
         if not to_send and self.path.has_finished:
-            self._take(self.path.settle(self._look(now_ns), self.clock.raw_of))
+            self._take(self.path.settle(self._look(now_ns), self.clock))
         self._set_timer()
 
     def _set_timer(self):
@@ -258,11 +258,11 @@ class DirectWorld:
                 self.states.append((self.now / S, each))
 
     def _truth(self, exchange):
-        """The instants of the exchange whose stamps these are: the request was sent soonest after its own."""
-        origin = exchange.origin_raw_ns
+        """The instants of the exchange whose stamps these are: topside's are the nearest to them."""
+        raw_at, origin, destination = self.topside.raw_at, exchange.origin_raw_ns, exchange.destination_raw_ns
         return min(
             (times for times in self._times.values() if len(times) == 4),
-            key=lambda times: abs(self.topside.raw_at(times[0]) - origin),
+            key=lambda times: abs(raw_at(times[0]) - origin) + abs(raw_at(times[3]) - destination),
         )
 
     def _transfer(self, delay, left_ns, machine, act):

@@ -23,7 +23,7 @@ class Departures(Protocol):
     """What knows the kernel's transmit stamps."""
 
     def departed(self, number: int, sent_raw_ns: int) -> RawStamp | None:
-        """The agent's RAW when datagram `number` left, sent after `sent_raw_ns`; asked once. None: not known."""
+        """The agent's RAW when datagram `number`, sent after that, left; asked once. None: not known."""
 
 
 class ReplayWindow:

@@ -258,12 +258,16 @@ class DirectWorld:
                 self.states.append((self.now / S, each))
 
     def _truth(self, exchange):
-        """The instants of the exchange whose stamps these are: topside's are the nearest to them."""
-        raw_at, origin, destination = self.topside.raw_at, exchange.origin_raw_ns, exchange.destination_raw_ns
-        return min(
-            (times for times in self._times.values() if len(times) == 4),
-            key=lambda times: abs(raw_at(times[0]) - origin) + abs(raw_at(times[3]) - destination),
-        )
+        """The instants of the exchange whose stamps these are: those that are the nearest to them."""
+        own, pi = self.topside.raw_at, self.pi.raw_at
+        stamps = exchange.origin_raw_ns, exchange.receive_raw_ns, exchange.transmit_raw_ns
+        stamps += (exchange.destination_raw_ns,)
+
+        def apart_ns(times):
+            true = own(times[0]), pi(times[1]), pi(times[2]), own(times[3])
+            return sum(abs(stamp - each) for stamp, each in zip(stamps, true, strict=True))
+
+        return min((times for times in self._times.values() if len(times) == 4), key=apart_ns)
 
     def _transfer(self, delay, left_ns, machine, act):
         network, chance = self.network, self.chance

@@ -223,6 +223,7 @@ class DirectWorld:
             self.path.was_sent(each, number, self.sent, sent_ns=before_ns, sets=self.look.sets, generation=0)
             seq = each.request.seq
             self._times[seq] = (left_ns,)
+            self._times.pop(seq - 200, None)
             self._transfer(
                 self.network.out, left_ns, self.pi, lambda at, d=each.data, s=seq: self._request(d, s, at)
             )
@@ -267,7 +268,9 @@ class DirectWorld:
             true = own(times[0]), pi(times[1]), pi(times[2]), own(times[3])
             return sum(abs(stamp - each) for stamp, each in zip(stamps, true, strict=True))
 
-        return min((times for times in self._times.values() if len(times) == 4), key=apart_ns)
+        origin_ns, times = exchange.origin_raw_ns, self._times.values()
+        near = [each for each in times if len(each) == 4 and abs(own(each[0]) - origin_ns) < 10 * MS]
+        return min(near, key=apart_ns)
 
     def _transfer(self, delay, left_ns, machine, act):
         network, chance = self.network, self.chance

@@ -259,18 +259,16 @@ class DirectWorld:
                 self.states.append((self.now / S, each))
 
     def _truth(self, exchange):
-        """The instants of the exchange whose stamps these are: those that are the nearest to them."""
-        own, pi = self.topside.raw_at, self.pi.raw_at
-        stamps = exchange.origin_raw_ns, exchange.receive_raw_ns, exchange.transmit_raw_ns
-        stamps += (exchange.destination_raw_ns,)
+        """The instants of the exchange whose stamps these are, by its origin.
+
+        That is the program's, 2 µs before the request left, or the kernel's, which is the nearest one.
+        """
 
         def apart_ns(times):
-            true = own(times[0]), pi(times[1]), pi(times[2]), own(times[3])
-            return sum(abs(stamp - each) for stamp, each in zip(stamps, true, strict=True))
+            after_ns = self.topside.raw_at(times[0]) - exchange.origin_raw_ns
+            return -1 if abs(after_ns - 2 * US) <= 1 else abs(after_ns)
 
-        origin_ns, times = exchange.origin_raw_ns, self._times.values()
-        near = [each for each in times if len(each) == 4 and abs(own(each[0]) - origin_ns) < 10 * MS]
-        return min(near, key=apart_ns)
+        return min((times for times in self._times.values() if len(times) == 4), key=apart_ns)
 
     def _transfer(self, delay, left_ns, machine, act):
         network, chance = self.network, self.chance

@@ -15,11 +15,11 @@ setup: .venv/.dev ## Build .venv with everything for work on the code
 demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedded broker
 	@$(BIN)/python -m tidesync demo $(ARGS)
 
-# Three workers on two cores: of the whole run most tests wait for programs. What shares fixtures stays together.
+# Four workers on two cores: of the whole run most tests wait for programs. What shares fixtures stays together.
 WORKERS := 2
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 
-test: WORKERS := 3
+test: WORKERS := 4
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(PYTEST) $(ARGS)
 
@@ -70,7 +70,7 @@ bench-peers: .venv/.dev ## The whole measurement beside the real peers (half an 
 	$(BIN)/python -m bench.peers $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-peers.md --json bench/results/bench-peers.json $(ARGS)
 
-bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/lab/
+bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter; ARGS="--only 1000", 3000, group); into docs/lab/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-cost.md --json bench/results/bench-cost.json $(ARGS)
 
@@ -157,14 +157,14 @@ pictures: .venv/.dev ## The dashboard's pictures in docs/, from a live demo (2 m
 soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
 	$(BIN)/python -m bench.soak_recorder $(ARGS)
 
-soak-group: .venv/.dev ## Three topsides share 300 vehicles, and are killed, stopped and cut off 100 times (half an hour); into docs/lab/
+soak-group: .venv/.dev ## Three topsides share 300 vehicles, and are killed, stopped and cut off 100 times (19 min); into docs/lab/
 	$(BIN)/python -m bench.soak_group --markdown docs/lab/soak-group.md --json bench/results/soak-group.json $(ARGS)
 
 soak-fleet: .venv/.dev ## An hour of a fleet with a random fault every 5 s: is anything lost, wrong or not healed?
 	$(BIN)/python -m bench.soak_fleet --browser \
 		--markdown docs/lab/bench-soak-fleet.md --json bench/results/bench-soak-fleet.json $(ARGS)
 
-soak-cluster: .venv/.dev ## Every node of a cluster of brokers killed and restarted in turn (ARGS="--broker rabbitmq"; 6 min)
+soak-cluster: .venv/.dev ## Every node of a cluster of brokers killed and restarted in turn (ARGS="--broker rabbitmq"; 6 min), or cut off from the others (ARGS="--partitions 5")
 	$(BIN)/python -m bench.soak_cluster $(ARGS)
 
 COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \

@@ -40,20 +40,32 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 ONE_WORKER = ("tests/browser/", "tests/containers/")
 """Folders whose tests share what is dear: one worker takes all of such a folder, else a module."""
+LONG = (
+    "tests/containers/test_attacks.py",  # has a project of its own, as the next
+    "tests/containers/test_cluster.py",
+    *ONE_WORKER,
+    *(
+        f"tests/network/test_{name}.py"
+        for name in ("soak_fleet", "soak_group", "soak_recorder", "cluster", "up")
+    ),
+)
+"""What one worker takes, and takes minutes for: begun first, else the others would wait for it in the end."""
 WAITING = (*ONE_WORKER, "tests/network/")
 """Folders whose tests wait for programs most of the time; the others' compute."""
 
 
 def unit_of(nodeid):
     """What one worker takes as a whole."""
-    return next((folder for folder in ONE_WORKER if nodeid.startswith(folder)), nodeid.split("::")[0])
+    module = nodeid.split("::")[0]
+    return next((unit for unit in LONG if module == unit or module.startswith(unit)), module)
 
 
 def interleaved(nodeids):
-    """The units in an order that has some that wait and some that compute at any time; large ones first."""
+    """The units in an order that has some that wait and some that compute at any time; long ones first."""
     sizes = Counter(map(unit_of, nodeids))
     kinds = [[], []]
-    for unit in sorted(sizes, key=lambda unit: (unit not in ONE_WORKER, -sizes[unit], unit)):
+    first = {unit: place - len(LONG) for place, unit in enumerate(LONG)}
+    for unit in sorted(sizes, key=lambda unit: (first.get(unit, 0), -sizes[unit], unit)):
         kinds[unit.startswith(WAITING)].append(unit)
     return sorted(sizes, key={unit: i / len(kind) for kind in kinds for i, unit in enumerate(kind)}.get)
 

@@ -11,7 +11,7 @@ from schemas.messages import DUPLICATES, State
 if TYPE_CHECKING:
     from runtime.metrics import Families
     from schemas.messages import OffsetResult
-    from topside_agent.measuring.counts import Snapshot, TopsideCounts
+    from topside_agent.measuring.counts import GroupCounts, Snapshot, TopsideCounts
 
 MOST_VEHICLES = 500
 """Names come from the network; each makes some forty series. The rest is counted, not shown."""
@@ -29,6 +29,8 @@ def topside_families(counts: TopsideCounts) -> Families:
         f"Measured vehicles that are left out here, because there are more than {MOST_VEHICLES}.",
         len(counts.vehicles) - len(shown),
     )
+    if counts.group is not None:
+        _group(families, counts.group, counts.topside)
     for snapshot in shown:
         labels = {"vehicle": snapshot.vehicle, "topside": counts.topside}
         _measurement(families, snapshot, labels)
@@ -36,6 +38,29 @@ def topside_families(counts: TopsideCounts) -> Families:
         if snapshot.result is not None and snapshot.current:
             _result(families, for_people(snapshot.result), labels)
     return families
+
+
+def _group(families: Families, counts: GroupCounts, topside: str) -> None:
+    labels = {"group": counts.group, "topside": topside}
+    for name, about, value in (
+        ("members", "Topsides of the group that are there, this one included.", counts.members),
+        (
+            "standby_vehicles",
+            "Vehicles that it follows, to take them over if their owner fails.",
+            counts.standby,
+        ),
+        ("held_vehicles", "Vehicles that it measures only until their owner has settled.", counts.held),
+    ):
+        families.gauge(f"tidesync_group_{name}", about, value, **labels)
+    families.counter(
+        "tidesync_group_vehicles_taken",
+        "Vehicles that it began to measure, each time.",
+        counts.taken,
+        **labels,
+    )
+    families.counter(
+        "tidesync_group_vehicles_given", "Vehicles that it left to others.", counts.given, **labels
+    )
 
 
 def _measurement(families: Families, snapshot: Snapshot, labels: dict[str, str]) -> None:

@@ -24,7 +24,17 @@ _SECONDS_TO_DRAW = 100.0
 def main() -> None:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="pictures-") as made, Programs(Path(made)) as programs:
-        options = ("--dashboard", "--dashboard-port", port, "--vehicles", 3, "--duration", 60, "--root", made)
+        options = (
+            "--dashboard",
+            "--dashboard-port",
+            port,
+            "--vehicles",
+            12,
+            "--duration",
+            60,
+            "--root",
+            made,
+        )
         programs.python("demo", "tidesync", "-q", "demo", *options)
         url = f"http://127.0.0.1:{port}/"
         wait_until(lambda: _serves(url), "the demo's dashboard", 30)

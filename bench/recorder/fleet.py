@@ -26,6 +26,7 @@ MOST_IN_BATCH = 100
 _COUNT = struct.Struct("<q")
 _CHANCES = struct.Struct("<6I")
 _CLOCK_S = 10
+_AGAIN_S = 0.2
 _AHEAD_NS = 5_000_000_000
 _DIFFERENCE_NS = 1_795_000_000_123_456_789
 _EXCHANGE = (
@@ -168,10 +169,10 @@ def _packet(data: bytearray, at: int) -> tuple[int, bytearray, int] | None:
 
 
 class Topside:
-    """Publishes what is due, spread over each interval, and answers `resend`."""
+    """Publishes what is due, spread over each interval, and answers `resend`; connects again and again."""
 
-    def __init__(self, wire: Wire, count: int, rate_hz: float, result_s: float, counter: mmap.mmap) -> None:
-        self._wire, self._count = wire, count
+    def __init__(self, port: int, count: int, rate_hz: float, result_s: float, counter: mmap.mmap) -> None:
+        self._port, self._wire, self._count = port, Wire(port), count
         self._vehicles = Vehicles(rate_hz, result_s)
         self._rate_hz, self._result_s = rate_hz, result_s
         self._counter = counter
@@ -181,10 +182,19 @@ class Topside:
 
     def run(self) -> None:
         """For ever. Each vehicle has its place in each interval."""
+        began_s = time.monotonic()
+        while True:
+            try:
+                self._serve(began_s)
+            except OSError:
+                time.sleep(_AGAIN_S)
+            with suppress(OSError):
+                self._wire = Wire(self._port)
+
+    def _serve(self, began_s: float) -> None:
         self._wire.subscribe(f"{ROOT}/topside/{TOPSIDE}/command")
         self._wire.subscribe(f"{ROOT}/vehicle/+/command")
         self._wire.publish(f"{ROOT}/topside/{TOPSIDE}/status", b"online", retain=True)
-        began_s = time.monotonic()
         while True:
             elapsed_s = time.monotonic() - began_s
             self._due("exchange", elapsed_s * self._rate_hz, self._exchange)
@@ -233,7 +243,7 @@ def main() -> None:
     exit_on_terminate()
     port, count, rate_hz, result_s, path = sys.argv[1:]
     with Path(path).open("r+b") as file, mmap.mmap(file.fileno(), _COUNT.size) as counter:
-        Topside(Wire(int(port)), int(count), float(rate_hz), float(result_s), counter).run()
+        Topside(int(port), int(count), float(rate_hz), float(result_s), counter).run()
 
 
 if __name__ == "__main__":

@@ -100,6 +100,10 @@ class Cluster(ABC):
         for number in (1, 2, 3):
             self.nodes.append(self.make_node(f"node{number}", find_port))
 
+    def divide(self, node: Node, *, apart: bool) -> None:
+        """Cut `node` off from the others, or no longer; clients reach every node all along."""
+        raise NotImplementedError
+
     @property
     def certs(self) -> Path:
         return self.config / "certs"

@@ -9,12 +9,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bench.soak_cluster.cluster import DEPLOY, HOST, Cluster, Node
+from bench.soak_fleet.links import Link, Links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 NATS = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin:/usr/local/sbin")
 META = "the cluster"
+_NOBODY = 9
+"""A port at which nobody listens."""
 
 
 class NatsNode(Node):
@@ -52,7 +56,11 @@ class NatsNode(Node):
 
     def _own(self, text: str) -> str:
         """The shipped file with this test's ports and folders."""
-        routes = ", ".join(f"nats://localhost:{node.route}" for node in self._cluster.nodes)
+        routes = ", ".join(
+            f"nats://localhost:{self._cluster.route(self, node)}" for node in self._cluster.nodes
+        )
+        if self._cluster.links:  # else nodes learn the others' own ports, past the links
+            text = text.replace("cluster {", f'cluster {{\n  advertise: "localhost:{_NOBODY}"', 1)
         for theirs, ours in (
             ("listen: 127.0.0.1:4222", f"listen: {HOST}:{self._client}"),
             ("http: 127.0.0.1:8222", f"http: {HOST}:{self._monitor}"),
@@ -68,7 +76,26 @@ class NatsNode(Node):
 
 
 class NatsCluster(Cluster):
-    """All three."""
+    """All three; if `divisible` their routes to one another go over links that can be cut."""
+
+    def __init__(self, folder: Path, find_port: Callable[[str], int], *, divisible: bool = False) -> None:
+        super().__init__(folder, find_port)
+        self.links: dict[tuple[str, str], Link] = {}
+        """By the node that connects and the one it connects to."""
+        for node in self.nodes if divisible else ():
+            links = Links(node.route)
+            self.links |= {(other.name, node.name): links.link() for other in self.nodes if other is not node}
+
+    def route(self, node: NatsNode, to: NatsNode) -> int:
+        """The port at which `node` finds another one, or itself."""
+        link = self.links.get((node.name, to.name))
+        return link.port if link else to.route
+
+    def divide(self, node: Node, *, apart: bool) -> None:
+        """Cut `node` off from the others, or no longer; clients reach every node all along."""
+        for names, link in self.links.items():
+            if node.name in names:
+                (link.cut.set if apart else link.cut.clear)()
 
     def make_node(self, name: str, find_port: Callable[[str], int]) -> NatsNode:
         return NatsNode(name, self, find_port)

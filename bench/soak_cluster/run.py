@@ -1,7 +1,8 @@
-"""One soak: a session, each node killed in turn, a rolling restart, and the verdict."""
+"""One soak: a session, each node killed in turn, a rolling restart, nodes cut off, and the verdict."""
 
 from __future__ import annotations
 
+import random
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ class Plan:
 
     kills: int = 2
     restarts: int = 1
+    partitions: int = 0
+    """How often one node, at random, is cut off from the two others."""
+    partition_s: float = 30.0
+    seed: int = 1
     only_topsides: bool = False
     """Leave those nodes in peace that topside is not connected to."""
     ping_connection: bool = True
@@ -40,7 +45,7 @@ class Fault:
     """The end of one node."""
 
     kind: str
-    """`kill` or `restart`."""
+    """`kill`, `restart` or `partition`."""
     node: str
     led: tuple[str, ...]
     """What the node was the leader of."""
@@ -108,6 +113,9 @@ class Soak:
         for kind, times in (("kill", self._plan.kills), ("restart", self._plan.restarts)):
             for node in nodes * times:
                 self._fault(fleet, verdict, kind, node)
+        chance = random.Random(self._plan.seed)
+        for _ in range(self._plan.partitions):
+            self._partition(fleet, verdict, chance.choice(nodes))
 
     def _fault(self, fleet: Fleet, verdict: Verdict, kind: str, node: Node) -> None:
         """End `node`; a killed one comes back when the others have gone on without it."""
@@ -125,6 +133,22 @@ class Soak:
         self._until_locked(fleet, verdict, f"with {node.name} back", self._plan.settle_s)
         if kind != "kill":
             self._note(fleet, fault, at_s)
+
+    def _partition(self, fleet: Fleet, verdict: Verdict, node: Node) -> None:
+        """Cut `node` off from the others, which are the majority; its clients stay connected to it."""
+        led, there = sorted(node.leads()), sorted(fleet.connected_to(node.port))
+        fault = Fault("partition", node.name, tuple(led), tuple(there))
+        at_s = time.monotonic()
+        self._cluster.divide(node, apart=True)
+        time.sleep(self._plan.partition_s)
+        self._cluster.divide(node, apart=False)
+        healed_s = time.monotonic()
+        self._cluster.wait_until_healthy()
+        self._until_locked(fleet, verdict, f"with {node.name} in reach again", self._plan.settle_s)
+        self._note(fleet, fault, at_s)
+        again_s = max(fleet.unlocked_s(vehicle, healed_s) for vehicle in VEHICLES)
+        what = "locked again after a partition, s"
+        verdict.note(what, round(max(again_s, verdict.figures.get(what, 0.0)), 1))
 
     def _note(self, fleet: Fleet, fault: Fault, at_s: float) -> None:
         for vehicle in VEHICLES:

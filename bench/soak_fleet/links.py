@@ -20,7 +20,8 @@ class Link:
         self.cut = threading.Event()
         self._links = links
         self._listener = socket.create_server((HOST, 0))
-        self.url = f"mqtt://{HOST}:{self._listener.getsockname()[1]}"
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"mqtt://{HOST}:{self.port}"
         asyncio.run_coroutine_threadsafe(self._serve(), links.loop).result()
 
     async def _serve(self) -> None:

@@ -24,8 +24,8 @@ behind a proxy of its own, mosquitto, and {plan.vehicles} stand-ins for vehicles
 {plan.rate_hz:g} times a second. All run on one machine and its clock, so the truth is known of every result.
 
 A fault is a topside that is killed (SIGKILL), stopped (SIGSTOP), cut off (its connection carries nothing and
-is not closed) or ended orderly, for 0.5 to 9 s; then it is started, continued, connected again. The next
-one comes up to 15 s later, settled or not; four times in a hundred nothing happens for 45 s before it.
+is not closed) or ended orderly, for 0.5 to 8.5 s; then it is started, continued, connected again. The next
+one comes up to 13 s later, settled or not; four times in a hundred nothing happens for 45 s before it.
 *Measured again* is from the fault to the next answer of the vehicle that waited longest, to another topside
 or to the same one after the fault. *Measured by two* counts
 answers to both, since the last fault began or ended. The first bound after a takeover is compared with the

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from bench.soak_group.setup import Plan
     from bench.soak_group.verdict import GroupVerdict
 
-_LASTS_S = (0.5, 9.0)
-_PAUSES_S = (1.5, 5.0, 15.0)
+_LASTS_S = (0.5, 8.5)
+_PAUSES_S = (1.5, 5.0, 13.0)
 """The next fault comes within one of these, before the group has settled or after it."""
 _QUIET_EVERY, _QUIET_S = 25, 45.0
 """So often nothing happens for so long, that standbys know much."""

@@ -50,10 +50,10 @@ def permissions(
     A vehicle answers `topsides`, and no one else: an account that may write `pong/+` could make the broker
     keep a message for any number of names.
 
-    `may_forget` adds what `tidesync forget` clears: all that is retained of vehicles. An account that
-    may publish an empty message may publish any other, so it can impersonate every vehicle. `homeassistant`
-    lets topsides announce to Home Assistant, and others read it; `blueos_mirror` lets a topside publish its
-    own flat results for BlueOS, and others read them.
+    `may_forget` adds what `tidesync forget` clears: all that is retained of vehicles and topsides. An account
+    that may publish an empty message may publish any other, so it can impersonate every vehicle.
+    `homeassistant` lets topsides announce to Home Assistant, and others read it; `blueos_mirror` lets a
+    topside publish its own flat results for BlueOS, and others read them.
     """
     own: dict[str, str] = {role: name} if role in {"vehicle", "topside"} else {}
     sent = [kind for kind in topics.TOPICS if role in kind.senders or (may_forget and _is_forgotten(kind))]
@@ -88,4 +88,4 @@ def _sent(
 
 
 def _is_forgotten(kind: TopicKind) -> bool:
-    return kind.retain and "{vehicle}" in kind.template
+    return kind.retain and ("{vehicle}" in kind.template or "{topside}" in kind.template)

@@ -262,7 +262,11 @@ class AttackBench:
     def health(self, vehicle):
         """What a vehicle's agent reports of itself."""
         asked = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9150/health').read().decode())"
-        return json.loads(self.fleet.container(vehicle).exec_run(["python", "-c", asked]).output)
+        command = ["python", "-c", asked]
+        answer = until(
+            lambda: self.fleet.container(vehicle).exec_run(command).output, 10, f"{vehicle}'s health"
+        )
+        return json.loads(answer)
 
     def figures(self):
         """Everything that the document is made from."""

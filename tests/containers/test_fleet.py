@@ -16,7 +16,7 @@ def test_two_vehicles_are_measured_at_once_each_right_to_its_own_clock(fleet, ch
         offset_ns, _ = fleet.pretended(vehicle)
         last = checker.results_of(vehicle)[-1]
         assert abs(last.offset_ms - offset_ns / 1e6) < 100  # it drifts; the checker holds the rest
-        assert last.max_error_ms < 10
+        assert last.max_error_ms < 100
         assert last.state == "locked"
 
 

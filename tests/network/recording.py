@@ -15,6 +15,7 @@ from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, ResendCommand, SessionState
 from tests.clock_publisher import ClockPublisher
+from tests.command_line import tidesync
 from tests.deadline import until
 from tests.results import offset_result
 from topside_agent.measuring.backlog import Backlog
@@ -156,7 +157,8 @@ class Place:
         self._process = None
 
     def record(self, *options):
-        command = [*self._command("record"), "--root", str(self.root), "--alarm-s", "20", *options]
+        command = [sys.executable, "-m", "tidesync", "record", "--broker", self.broker.url]
+        command += ["--root", str(self.root), "--alarm-s", "20", *options]
         self._process = subprocess.Popen(command, stderr=self._log)
         return self
 
@@ -172,13 +174,7 @@ class Place:
 
     def session(self, *arguments):
         patient = ["--timeout", "60"] if "start" in arguments and "--timeout" not in arguments else []
-        done = subprocess.run(
-            [*self._command("session"), *arguments, *patient],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = tidesync("session", *arguments, *patient)
         return done.returncode, done.stdout, done.stderr
 
     def log(self):
@@ -200,12 +196,6 @@ class Place:
     def events(self):
         lines = (self.folder() / "time_sync" / "events.jsonl").read_bytes().splitlines()
         return [json.loads(line) for line in lines]
-
-    def _command(self, name):
-        command = [sys.executable, "-m", "tidesync"]
-        if name == "session":
-            return [*command, name]
-        return [*command, name, "--broker", self.broker.url]
 
 
 class Operator:

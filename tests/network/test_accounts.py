@@ -328,8 +328,8 @@ def test_only_an_operator_that_may_forget_clears_what_others_had_retained(secure
     with (secured.config / "acl").open("a") as acl:
         acl.write(TopicReader.ACL)
     secured.reload()
-    kept = {"vehicle/rov1/status", "vehicle/rov1/info", "vehicle/rov1/offset/laptop"}
-    foreign = {"session/s1/state", "topside/laptop/status", "vehicle/rov1/ping/laptop", "vehicle/rov1/event"}
+    kept = {"vehicle/rov1/status", "vehicle/rov1/info", "vehicle/rov1/offset/laptop", "topside/laptop/status"}
+    foreign = {"session/s1/state", "vehicle/rov1/ping/laptop", "vehicle/rov1/event"}
     for topic in kept:
         checker.publish(ROOT + topic, b"kept", retain=True)
     checker.since_the_last_mark()

@@ -264,3 +264,10 @@ def test_only_an_operator_that_may_forget_does(secured):
     done = tidesync("forget", "rov1", "--force", *secured.options("ops"))
     assert done.returncode == 0, done.stderr
     assert "cleared tidesync/v1/vehicle/rov1/offset/laptop" in done.stdout
+    denied = tidesync("forget", "--topside", "laptop", *secured.options("view"))
+    assert denied.returncode == 1
+    assert "still there: tidesync/v1/topside/laptop/status" in denied.stderr
+    done = tidesync("forget", "--topside", "laptop", *secured.options("ops"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "cleared tidesync/v1/topside/laptop/status\n"
+    assert tidesync("forget", *secured.options("ops")).returncode == 2

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import run_to_end
 from tests.deadline import until
 from tests.network.running import need_mosquitto
 from tests.ports import free_port
@@ -45,16 +46,7 @@ class Surface:
         )
 
     def tidesync(self, *arguments):
-        command = [sys.executable, "-m", "tidesync", *arguments]
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run_to_end(arguments, self.environment, self.folder)
 
     @contextmanager
     def up(self, *more):

@@ -88,6 +88,9 @@ def test_each_vehicle_has_one_owner_within_10_s_and_the_others_publish_nothing_o
     simulation.run(20)
     counted = [{each.vehicle for each in a.counts().vehicles} for a in simulation.topsides.values()]
     assert counted == [{v for v in VEHICLES if owner_of(v) == name} for name in simulation.topsides]
+    parts = [agent.counts().group for agent in simulation.topsides.values()]
+    assert {(part.group, part.members, part.held) for part in parts} == {("fleet", 3, 0)}
+    assert sum(part.taken - part.given for part in parts) == sum(part.standby for part in parts) == 4
     for vehicle in VEHICLES:
         assert measured(simulation, vehicle, 10, 20) == {owner_of(vehicle)}
         assert fresh_retained(simulation, vehicle) == [owner_of(vehicle)]

@@ -7,7 +7,7 @@ from tests.results import offset_result
 from tidesync.sessions.recorder.counts import SessionCounts
 from tidesync.sessions.recorder.metrics import RecorderCounts, recorder_families
 from tidesync.sessions.recorder.vehicle_log import VehicleCounts
-from topside_agent.measuring.counts import Counts, Snapshot, TopsideCounts
+from topside_agent.measuring.counts import Counts, GroupCounts, Snapshot, TopsideCounts
 from topside_agent.metrics import topside_families
 
 RESULT = offset_result(
@@ -45,7 +45,8 @@ def snapshot(vehicle="rov1", **changes):
 
 
 def topside(*snapshots):
-    return topside_families(TopsideCounts("laptop", agent(), snapshots or (snapshot(),)))
+    group = GroupCounts("fleet", members=3, standby=40, held=2, taken=70, given=20)
+    return topside_families(TopsideCounts("laptop", agent(), snapshots or (snapshot(),), group))
 
 
 def health(**changes):

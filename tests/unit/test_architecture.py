@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from schemas.toml import tomllib
+from tests.conftest import LONG
 
 ROOT = Path(__file__).parents[2]
 LAYERS = {"schemas": 0, "runtime": 1, "broker": 2, "pi_agent": 3, "topside_agent": 3, "tidesync": 4}
@@ -160,3 +161,7 @@ def test_every_file_opens_with_a_docstring(folder):
 @pytest.mark.parametrize("package", LAYERS)
 def test_every_package_is_marked_as_typed(package):
     assert (ROOT / package / "py.typed").is_file()
+
+
+def test_what_the_tests_begin_with_is_there():
+    assert [unit for unit in LONG if not (ROOT / unit).exists()] == []

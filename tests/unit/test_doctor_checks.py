@@ -482,7 +482,7 @@ def test_of_a_member_that_is_gone_for_good_doctor_says_what_to_clear():
     gone = Observations(letters=[member("lab")], heartbeats={"lab": ["another process"]})
     (found,) = group_checks.groups(gone)
     assert found.found == "nobody; not heard: lab (weight 2)"
-    assert "`topside/lab/member`" in found.advice
+    assert "`tidesync forget --topside lab`" in found.advice
     assert "the others" not in found.advice
 
 

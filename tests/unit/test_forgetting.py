@@ -48,6 +48,16 @@ def test_a_vehicle_that_is_online_or_measured_now_is_not_forgotten(retained, exp
     assert expected is None or reason.startswith(expected)
 
 
+def test_a_topside_that_is_online_or_measures_now_is_not_forgotten():
+    status = "tidesync/v1/topside/laptop/status"
+    assert presence("tidesync", "laptop", {status: b"online"}, NOW).startswith("laptop is online")
+    gone = {status: b"offline", OFFSET: measured("locked", 60), "tidesync/v1/topside/laptop/member": b"{}"}
+    assert presence("tidesync", "laptop", gone, NOW) is None
+    measures = {status: b"offline", OFFSET: measured("locked", 1)}
+    assert presence("tidesync", "laptop", measures, NOW).startswith("rov1 is being measured by laptop")
+    assert "laptop's agent runs" in _complaint("laptop", None, {OFFSET: b"1"}, {OFFSET: b"2"})
+
+
 def test_what_was_denied_and_what_came_back_are_distinguished():
     denied = _complaint("rov1", None, {STATUS: b"offline"}, {STATUS: b"offline"})
     assert "may this account clear them?" in denied

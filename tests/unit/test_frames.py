@@ -52,8 +52,26 @@ def test_a_damaged_frame_costs_no_other(seed):
     content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
     found = lines(bytes(content))
     assert len([line for line in found if line in LINES]) >= 4 * EACH
-    if found != LINES:
-        assert any(b"no zstd frame" in line for line in found)
+    other = [line for line in found if line not in LINES and line != b"\n"]
+    assert all(line.startswith(b"no zstd frame") for line in other)  # and none that was altered
+    assert other or found == LINES
+
+
+def test_no_line_of_a_frame_whose_checksum_is_wrong_is_read():
+    chance = random.Random(1)
+    damaged = bytearray(frame_of(b"".join(b"%d\n" % chance.getrandbits(4000) for _ in range(200))))
+    damaged[-1] ^= 1  # the checksum itself: the lines are decoded as they were
+    found = lines(PARTS[0] + bytes(damaged) + PARTS[2])
+    assert found[EACH:-EACH] == [
+        b"\n",
+        b"no zstd frame in bytes %d to %d: %b\n"
+        % (
+            len(PARTS[0]),
+            len(PARTS[0]) + len(damaged),
+            b"zstd decompressor error: Restored data doesn't match checksum",
+        ),
+    ]
+    assert [line for line in found if line in LINES] == LINES[:EACH] + LINES[2 * EACH : 3 * EACH]
 
 
 def test_a_torn_frame_is_kept_aside_before_the_next_is_appended(tmp_path):

@@ -251,13 +251,20 @@ def exchange(at_ns, **changes):
     return EXCHANGE.model_copy(update=fields)
 
 
-def kept(*exchanges, now_ns, same=lambda *_: True, received_ns=None, topside="laptop"):
+def kept(*exchanges, now_ns, same=lambda *_: True, received_ns=None, topside="laptop", together=1):
     followed = Followed()
     followed.begin("rov1")
     for each in exchanges:
         payload = ExchangeBatch(batch=0, exchanges=(each,)).encode()
         followed.add("rov1", topside, payload, received_ns or each.destination_ns)
-    return usable(followed.take("rov1"), vehicle="rov1", boot_id="boot", now_ns=now_ns, same_clock=same)
+    return usable(
+        followed.take("rov1"),
+        vehicle="rov1",
+        boot_id="boot",
+        now_ns=now_ns,
+        same_clock=same,
+        together=together,
+    )
 
 
 def test_the_last_two_minutes_are_kept_and_given_in_their_order():
@@ -267,6 +274,18 @@ def test_the_last_two_minutes_are_kept_and_given_in_their_order():
     assert len(given) > 60
     assert [each.destination_ns for each in given] == sorted(each.destination_ns for each in given)
     assert kept(*made[:5], now_ns=START + KEEP_NS + 5 * S) == []
+
+
+def test_of_many_vehicles_at_once_fewer_exchanges_are_used_the_narrowest_and_the_newest_among_them():
+    made = [exchange(START + second * S) for second in range(120)]
+    made[30] = made[30].model_copy(update={"receive_ns": made[30].receive_ns - 900_000})
+    given = {many: kept(*made, now_ns=START + 119 * S, together=many) for many in (1, 50, 300)}
+    assert len(given[1]) > 2 * len(given[50]) > 2.4 * len(given[300])
+    for some in given.values():
+        assert made[30] in some
+        assert some[-1] == made[-1]
+        assert [each.destination_ns for each in some] == sorted(each.destination_ns for each in some)
+        assert len([each for each in some if each.destination_ns > START + 105 * S]) >= 7
 
 
 @pytest.mark.parametrize(

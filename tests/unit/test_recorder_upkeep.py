@@ -159,7 +159,7 @@ def test_of_many_vehicles_a_stop_is_answered_as_soon_as_a_restart_would_know_of_
     session.update(at(0))
     for number in range(60):
         session.take_batch([exchange(0, 1, vehicle=f"rov{number}")], 0, at(1))
-    for second in (1.5, 2):
+    for second in (1.5, 2, 2.5):
         session.update(at(second))
         disk.work()
     session.stop("r2", at(3))

@@ -53,7 +53,8 @@ _OPTIONAL_RIGHTS = {
         "--blueos-mirror": "It is BlueOS's telemetry, and reads what extensions publish for it.",
     },
     "operator": {
-        "--may-forget": "For `tidesync forget`: it may clear, and so write, what is retained of any vehicle."
+        "--may-forget": "For `tidesync forget`: it may clear, and so write, what is retained of any vehicle"
+        " or topside."
     },
 }
 """Rights that an account may be given besides those of its role."""

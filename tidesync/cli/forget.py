@@ -1,4 +1,4 @@
-"""`tidesync forget`: clear what the broker retains of a vehicle, and check that it is gone."""
+"""`tidesync forget`: clear what the broker retains of a vehicle or topside, and check that it is gone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from runtime.clock import SystemClock, read
-from schemas.names import vehicle_name
+from schemas.names import topside_name, vehicle_name
 from tidesync.client import connected
 from tidesync.errors import NotSoError, named
-from tidesync.fleet.forgetting import ForgetSettings, VehicleMessages, presence
+from tidesync.fleet.forgetting import ForgetSettings, RetainedMessages, presence
 from tidesync.settings import with_settings
 
 if TYPE_CHECKING:
@@ -24,20 +24,32 @@ _CONNECT_S = 10.0
 
 
 @click.command("forget")
-@click.argument("vehicle")
-@click.option("--force", is_flag=True, help="Clear it even while the vehicle is online or being measured.")
+@click.argument("vehicle", required=False)
+@click.option("--topside", metavar="NAME", help="A topside that is gone for good, instead of a vehicle.")
+@click.option("--force", is_flag=True, help="Clear it even while it is online, measured or measuring.")
 @with_settings(ForgetSettings)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: bool) -> int:
+def command(
+    settings: ForgetSettings, *, vehicle: str | None, topside: str | None, force: bool, as_json: bool
+) -> int:
     """Clear VEHICLE's retained status, info and results, and its device in Home Assistant.
 
-    Exit code 1 when the vehicle is online or being measured, when something is still there afterwards, or
-    when it could not be found out whether anything is.
+    With --topside, what a topside has left: its status, its place in a group, its results of every vehicle.
+
+    Exit code 1 when the vehicle is online or being measured, the topside online or measuring, when something
+    is still there afterwards, or when it could not be found out whether anything is.
     """
-    messages = VehicleMessages(settings, named("VEHICLE", vehicle_name, vehicle))
+    if (vehicle is None) == (topside is None):
+        raise click.UsageError("give a VEHICLE, or --topside NAME")
+    if vehicle is not None:
+        name = named("VEHICLE", vehicle_name, vehicle)
+        messages = RetainedMessages(settings, vehicle=name)
+    else:
+        name = named("--topside", topside_name, topside or "")
+        messages = RetainedMessages(settings, topside=name)
     with connected(messages.connection, _CONNECT_S):
         before = messages.read()
-        present = presence(settings.topic_root, vehicle, before, read(SystemClock()))
+        present = presence(settings.topic_root, name, before, read(SystemClock()))
         if present and not force:
             raise NotSoError(f"{present}, or forget it with --force")
         messages.clear([*before])
@@ -46,20 +58,20 @@ def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: boo
         left = messages.read()
     cleared = [topic for topic in before if topic not in left]
     if as_json:
-        click.echo(json.dumps({"vehicle": vehicle, "cleared": cleared, "left": [*left]}))
+        click.echo(
+            json.dumps({"vehicle" if vehicle else "topside": name, "cleared": cleared, "left": [*left]})
+        )
     elif not before:
-        click.echo(f"nothing is retained of {vehicle} at broker {messages.connection.address}")
+        click.echo(f"nothing is retained of {name} at broker {messages.connection.address}")
     for topic in () if as_json else cleared:
         click.echo(f"cleared {topic}")
     if left:
-        raise NotSoError(_complaint(vehicle, present, before, left))
+        raise NotSoError(_complaint(name, present, before, left))
     return 0
 
 
-def _complaint(
-    vehicle: str, present: str | None, before: Mapping[str, bytes], left: Mapping[str, bytes]
-) -> str:
-    own = ("/status", "/info") if present else ()  # a vehicle that runs publishes the same again
+def _complaint(name: str, present: str | None, before: Mapping[str, bytes], left: Mapping[str, bytes]) -> str:
+    own = ("/status", "/info", "/member") if present else ()  # one that runs publishes the same again
     same = [
         topic for topic, payload in left.items() if before.get(topic) == payload and not topic.endswith(own)
     ]
@@ -71,14 +83,12 @@ def _complaint(
             " (`tidesync broker add-operator NAME --may-forget` makes one that may)"
         )
     if again:
-        parts.append(f"published again: {', '.join(again)}; {present or _publisher(again, vehicle)}")
+        parts.append(f"published again: {', '.join(again)}; {present or _publisher(again, name)}")
     return "; ".join(parts)
 
 
-def _publisher(topics: list[str], vehicle: str) -> str:
+def _publisher(topics: list[str], name: str) -> str:
     topsides = [topic.rpartition("/")[2] for topic in topics if "/offset/" in topic]
-    if topsides:
-        return (
-            f"{', '.join(topsides)} still measures {vehicle}: stop it there, or restart it without --vehicle"
-        )
-    return f"{vehicle}'s agent runs: stop it first"
+    if topsides and name not in topsides:
+        return f"{', '.join(topsides)} still measures {name}: stop it there, or restart it without --vehicle"
+    return f"{name}'s agent runs: stop it first"

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from tidesync.doctor.observations import Observations
     from tidesync.fleet.vehicle import Row
 
-_GONE = (
-    "does `tidesync topside` run there? Of one that is gone for good clear what the broker retains: {topics}"
-)
+_GONE = "does `tidesync topside` run there? For one that is gone for good: {forget}"
 
 
 def groups(seen: Observations) -> Iterator[Finding]:
@@ -41,8 +39,8 @@ def _group(group: str, members: Sequence[Member], seen: Observations) -> Finding
     gone = [one for one in members if one not in there]
     if not gone:
         return ok(f"group {group}", f"shared by {', '.join(map(_member, there))}")
-    cleared = ", ".join(f"`topside/{one.topside}/member`" for one in gone)
-    advice = _GONE.format(topics=cleared)
+    forget = ", ".join(f"`tidesync forget --topside {one.topside}`" for one in gone)
+    advice = _GONE.format(forget=forget)
     missing = f"not heard: {', '.join(map(_member, gone))}"
     if there:
         found = f"{', '.join(map(_member, there))}; {missing}"

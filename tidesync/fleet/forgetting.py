@@ -1,4 +1,4 @@
-"""What a broker retains of a vehicle: list it, check that the vehicle may be forgotten, clear it."""
+"""What a broker retains of a vehicle or a topside: list it, check that it may be forgotten, clear it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from runtime.clock import Reading
 
-_KINDS = tuple(kind for kind in topics.TOPICS if kind.retain and "{vehicle}" in kind.template)
+_RETAINED = tuple(kind for kind in topics.TOPICS if kind.retain)
 _MEASURED = {"locked", "acquiring"}
 
 
@@ -35,16 +35,16 @@ class ForgetSettings(ConnectionSettings):
     )
 
 
-def presence(root: str, vehicle: str, retained: Mapping[str, bytes], now: Reading) -> str | None:
-    """Why the vehicle is still present, or None when it may be forgotten."""
-    for name, payload in sorted(retained.items(), reverse=True):  # its status before its results
-        topic = _parsed(root, name)
+def presence(root: str, name: str, retained: Mapping[str, bytes], now: Reading) -> str | None:
+    """Why the vehicle or topside is still present, or None when it may be forgotten."""
+    for about, payload in sorted(retained.items(), reverse=True):  # a vehicle's status before its results
+        topic = _parsed(root, about)
         if topic is None:
             continue
-        if topic.kind is topics.STATUS and payload == b"online":
-            return f"{vehicle} is online; stop its agent first"
+        if topic.kind in {topics.STATUS, topics.TOPSIDE_STATUS} and payload == b"online":
+            return f"{name} is online; stop its agent first"
         if topic.kind is topics.OFFSET and _measured_now(payload, now):
-            return f"{vehicle} is being measured by {topic.topside}; stop its agent first"
+            return f"{topic.vehicle} is being measured by {topic.topside}; stop its agent first"
     return None
 
 
@@ -64,13 +64,22 @@ def _measured_now(payload: bytes, now: Reading) -> bool:
     return result.state in _MEASURED and age_s is not None and abs(age_s) <= fresh_for_s(result)
 
 
-class VehicleMessages:
-    """Lists what the broker retains of one vehicle, invalid messages included, and clears it."""
+class RetainedMessages:
+    """Lists what the broker retains of one vehicle or topside, invalid messages included, and clears it."""
 
-    def __init__(self, settings: ForgetSettings, vehicle: str) -> None:
+    def __init__(
+        self, settings: ForgetSettings, *, vehicle: str | None = None, topside: str | None = None
+    ) -> None:
+        """Give one of the two names."""
+        names = {"vehicle": vehicle} if vehicle else {"topside": topside or ""}
+        of = f"{{{next(iter(names))}}}"
         self._filters = [
-            topics.subscription(settings.topic_root, kind, vehicle=vehicle) for kind in _KINDS
-        ] + [discovery_topic(settings.homeassistant_prefix, vehicle)]
+            topics.subscription(settings.topic_root, kind, **names)
+            for kind in _RETAINED
+            if of in kind.template
+        ]
+        if vehicle:
+            self._filters.append(discovery_topic(settings.homeassistant_prefix, vehicle))
         self._reader = RetainedReader(settings, "tidesync-forget")
         self.connection = self._reader.connection
 
@@ -84,7 +93,7 @@ class VehicleMessages:
         return {topic: message.payload for topic, message in self._reader.read(self._filters).items()}
 
     def clear(self, names: list[str]) -> None:
-        """Clear these topics, the status first: by it topsides learn to drop the vehicle."""
+        """Clear these topics, the status first: by it topsides learn to drop a vehicle."""
         ordered = sorted(names, key=lambda name: not name.endswith("/status"))
         messages = [Outgoing(name, b"", 1, retain=True) for name in ordered]
         self.connection.post(lambda: [self.connection.publish(message) for message in messages])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections import deque
 from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
@@ -137,21 +138,28 @@ class FrameStream(io.RawIOBase):
     def _unpacked(self, start: int) -> Iterator[bytes]:
         begin, size = start, self._stream.seek(0, io.SEEK_END)
         while begin < size:
-            unpack, at = zstandard.ZstdDecompressor().decompressobj(), begin
-            try:
-                while not unpack.eof:
-                    self._stream.seek(at)
-                    data = self._stream.read(_READ_BYTES)
-                    if not data:
-                        raise zstandard.ZstdError("it is cut short")  # noqa: TRY301 - as any other damage
-                    yield unpack.decompress(data)
-                    at += len(data)
-                begin = at - len(unpack.unused_data)
+            try:  # its checksum is at its end: none of its lines is believed before that
+                ((end, _),) = deque(self._frame(begin), maxlen=1)
+                for _, part in self._frame(begin):
+                    yield part
+                begin = end
             except zstandard.ZstdError as error:
                 following = next_frame(self._stream, begin + 1)
                 end = size if following is None else following
                 yield f"\nno zstd frame in bytes {begin} to {end}: {error}\n".encode()
                 begin = end
+
+    def _frame(self, begin: int) -> Iterator[tuple[int, bytes]]:
+        """Its content in parts, each with where the frame ends, as far as it is known; ZstdError."""
+        unpack, at = zstandard.ZstdDecompressor().decompressobj(), begin
+        while not unpack.eof:
+            self._stream.seek(at)
+            data = self._stream.read(_READ_BYTES)
+            if not data:
+                raise zstandard.ZstdError("it is cut short")
+            part = unpack.decompress(data)
+            at += len(data)
+            yield at - len(unpack.unused_data), part
 
 
 def parts_of(journal: Path) -> tuple[Path, Path]:

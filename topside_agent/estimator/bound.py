@@ -102,9 +102,15 @@ class _Ceiling:
             return self._at_newest[1]
         return self._extrapolated(at_s)[1]
 
+    def both(self, at_s: float) -> tuple[float, float]:
+        """The ceiling (ns) and the greatest drift (ns/s) at `at_s`."""
+        ceiling = self.at(at_s)
+        known = self._at_newest if at_s == self.newest_s else None
+        return ceiling, (known or self._extrapolated(at_s))[1]
+
     def _extrapolated(self, at_s: float) -> tuple[float, float]:
         """The held bound at `at_s` along the greatest drift that the opposite one allows; that drift."""
-        rate, wander, opposite = self._limits.rate, self._limits.wander, self._opposite
+        (rate, wander, _), opposite = self._limits, self._opposite
         held_s, held_ns = self._held
         span_s = at_s - held_s
         if span_s < 0:
@@ -112,9 +118,10 @@ class _Ceiling:
         eased = held_ns + wander * span_s * sqrt(span_s)
         drift = rate
         if opposite is not None:
-            age_s = at_s - opposite.at_s
-            low = opposite.ns - wander * age_s * sqrt(age_s)
-            drift = min(rate, (eased - low) / (held_s - opposite.at_s))
+            opposite_s, low = opposite
+            age_s = at_s - opposite_s
+            low -= wander * age_s * sqrt(age_s)
+            drift = min(rate, (eased - low) / (held_s - opposite_s))
         return eased + drift * span_s, drift
 
     def add(self, at_s: float, ns: float) -> None:
@@ -173,8 +180,8 @@ class Bound:
 
     def consistent(self, at_s: float) -> bool:
         """Whether there is an offset and a drift at `at_s`; else some bounds contradict each other."""
-        least, greatest = self.at(at_s)
-        slowest, fastest = self.drifts(at_s)
+        (greatest, fastest), (below, slower) = self._upper.both(at_s), self._lower.both(at_s)
+        least, slowest = -below, -slower
         return least <= greatest + ROUNDING_NS and slowest <= fastest + _ROUNDING
 
     def admits(self, upper_at_s: float, upper: float, lower_at_s: float, lower: float) -> bool:

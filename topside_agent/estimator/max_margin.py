@@ -124,8 +124,8 @@ class Touching(NamedTuple):
     @property
     def margin(self) -> float:
         """How far apart (ns) these are."""
-        high, low = self.edges
-        return high - low
+        slope, upper_at, upper, lower_at, lower, _, _ = self
+        return (upper - slope * upper_at) - (lower - slope * lower_at)
 
     def line(self, left: Tangent | None, right: Tangent | None) -> Fit:
         """The line in the middle, where these tangents meet."""
@@ -270,15 +270,15 @@ class WindowFits:
             slope = (right[1] - left[1]) / (left[0] - right[0])
             slope = min(max(slope, -steepest), steepest)  # old tangents may meet beyond
             touching = known if known and known.slope == slope else closed.touching(span, slope)
-            tangent = touching.tangent
-            if abs(slope) == steepest and tangent[0] * slope >= 0:
+            rise = touching.lower_at - touching.upper_at
+            if abs(slope) == steepest and rise * slope >= 0:
                 return touching.line(None, None)
             if left[1] + left[0] * slope - touching.margin <= _CLOSE_NS:
                 break
-            if tangent[0] > 0:
-                left = tangent
+            if rise > 0:
+                left = touching.tangent
             else:
-                right = tangent
+                right = touching.tangent
         return touching.line(left, right)
 
 

@@ -118,8 +118,9 @@ class WindowSet:
         most = min(length, columns.shape[1])
         if length < self._spans[0]:
             return 0, []
-        full = bisect_right(self._spans, length)
-        spans = [min(span, most) for span in self._spans[: full + 1]]
+        spans = self._spans
+        if most < spans[-1]:
+            spans = [min(span, most) for span in spans[: bisect_right(spans, length) + 1]]
         if inf not in columns[1, -spans[0] :].tolist():
             return 0, spans  # as nearly always
         known = np.isfinite(columns[1, ::-1]).cumsum()[np.array(spans) - 1]

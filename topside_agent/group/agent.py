@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.clock import process_instance_id
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from schemas.exchange import Exchange
     from topside_agent.group.interface import Prover
     from topside_agent.group.later_start import NameTakenError
+    from topside_agent.measuring.counts import TopsideCounts
     from topside_agent.settings import TopsideSettings
 
 _log = logging.getLogger(__name__)
@@ -74,6 +76,10 @@ class GroupAgent(TopsideAgent):
         if self.group:
             self._connection.post(self.group.leave)
         super().stop()
+
+    def counts(self) -> TopsideCounts:
+        """Snapshot for other threads."""
+        return replace(super().counts(), group=self.group.counts() if self.group else None)
 
     # Owner of the connection: called in the network thread
 

@@ -147,6 +147,11 @@ class Decisions:
         """Whether this member has come, or come back, so lately that others are not to count on it."""
         return self._since_ns is None or now_ns - self._since_ns < _SETTLING_NS
 
+    @property
+    def held(self) -> int:
+        """How many vehicles it measures only until their owner has settled."""
+        return len(self._watched)
+
     def is_anothers(self, vehicle: str) -> bool:
         """Whether another topside is to measure a vehicle that is there."""
         several = self._view is not None and len(self._view.weights) > 1

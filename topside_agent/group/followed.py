@@ -26,9 +26,11 @@ _MOST_BYTES = 262_144
 """Of one vehicle, compressed; a busy one is remembered for less long."""
 _THIN_NS = 2_000_000_000
 """The estimator keeps the narrowest of so long: the others would cost time and narrow nothing."""
+_RECENT_NS = 16_000_000_000
 _FEW, _MANY = 16, 100
-"""Where more vehicles are taken over together, of each 8 s, or 16, the narrowest are used: the last vehicle
-is not to wait for seconds. The bound hardly widens, as it rests on few; u95 is greater for a while."""
+"""Where more vehicles are taken over together, the narrowest of each 8 s, or 16, are used of what is older
+than `_RECENT_NS`: the last vehicle is not to wait for seconds. The bound hardly widens, as it rests on few;
+u95 is greater for a while."""
 
 
 class Batch(NamedTuple):
@@ -49,6 +51,10 @@ class Followed:
     def __contains__(self, vehicle: str) -> bool:
         """Whether `vehicle` is followed."""
         return vehicle in self._batches
+
+    def __len__(self) -> int:
+        """How many they are."""
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[str]:
         """The vehicles that are followed."""
@@ -127,11 +133,16 @@ def _destination_raw_ns(exchange: Exchange) -> int | None:
 
 
 def _thinned(exchanges: Iterable[Exchange], of_ns: int) -> list[Exchange]:
-    """In the order of their arrival, of each `of_ns` those with the narrowest bounds, and the last."""
-    blocks: dict[tuple[int, str | None], list[Exchange]] = {}
-    for exchange in exchanges:
-        raw_ns = _destination_raw_ns(exchange) or 0
-        blocks.setdefault((raw_ns // of_ns, exchange.boot_id), []).append(exchange)
+    """In the order of their arrival, of each `of_ns` those with the narrowest bounds, and the last.
+
+    Of the last `_RECENT_NS`, of each `_THIN_NS`.
+    """
+    dated = [(_destination_raw_ns(exchange) or 0, exchange) for exchange in exchanges]
+    recent_ns = max((raw_ns for raw_ns, _ in dated), default=0) - _RECENT_NS
+    blocks: dict[tuple[int, int, str | None], list[Exchange]] = {}
+    for raw_ns, exchange in dated:
+        thin_ns = _THIN_NS if raw_ns > recent_ns else of_ns
+        blocks.setdefault((thin_ns, raw_ns // thin_ns, exchange.boot_id), []).append(exchange)
     kept: dict[tuple[int, int], Exchange] = {}
     for block in blocks.values():
         for best in (min(block, key=_upper_ns), max(block, key=_lower_ns), block[-1]):

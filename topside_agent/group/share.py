@@ -11,11 +11,13 @@ from schemas.presence import Heartbeat, Member
 from topside_agent.group.actions import Follow, Release, Take, Unfollow, Unwatch, Watch
 from topside_agent.group.decisions import Decisions
 from topside_agent.group.followed import Followed, usable
+from topside_agent.group.group_filters import GroupFilters
 from topside_agent.group.group_log import GroupLog
 from topside_agent.group.hearing import Hearing
 from topside_agent.group.later_start import LaterStart, NameTakenError
 from topside_agent.group.members import Members
 from topside_agent.group.same_clock import ClockProof
+from topside_agent.measuring.counts import GroupCounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +40,6 @@ _ANNOUNCE_EVERY_NS = 2_000_000_000
 """One may have missed it while it was stopped or cut off, and some brokers retain nothing for it."""
 _TAKE_NS = 10_000_000
 """For so long at a time vehicles are taken over, whose exchanges an estimator is given first."""
-_FILTERS = 100  # in one packet
 
 
 class GroupShare:
@@ -73,6 +74,7 @@ class GroupShare:
         self._later_start = LaterStart(instance_id, clock.raw_ns())
         self._proof = proof or ClockProof(settings.topside, instance_id)
         self._followed = Followed()
+        self._filters = GroupFilters(settings.topic_root, connection)
         self._watched: set[tuple[str, str]] = set()
         self._waiting: dict[str, None] = {}
         """Vehicles that are to be measured, as soon as there is time."""
@@ -80,6 +82,7 @@ class GroupShare:
         """So many were waiting when the first of them was taken."""
         self._earlier: set[str] = set()
         """Vehicles of which an earlier process of this topside left a result."""
+        self._taken = self._given = 0
         self._announce_due_ns: int | None = None
         self._announced = self._left = False
         self._hearing = Hearing()
@@ -95,7 +98,7 @@ class GroupShare:
         self._due_ns = now_ns
         self._announce_due_ns = now_ns + (0 if self._announced else _ANNOUNCE_AFTER_NS)
         self._connection.subscribe(topics.read_in_group(self._root))
-        self._subscribe([*map(self._exchanges_of, self._followed), *map(self._offset_of, self._watched)])
+        self._filters.again(self._followed, self._watched)
 
     def received(self, message: Incoming) -> bool:
         """Whether this was a batch of exchanges, which is kept as it is."""
@@ -233,6 +236,17 @@ class GroupShare:
         self._earlier.clear()
         self._connection.publish(*map(self._builder.no_result, left))
 
+    def counts(self) -> GroupCounts:
+        """Snapshot for other threads."""
+        return GroupCounts(
+            group=self._member.group,
+            members=len(self.present) + 1,
+            standby=len(self._followed),
+            held=self._decisions.held,
+            taken=self._taken,
+            given=self._given,
+        )
+
     # What is decided
 
     def _perform(self, actions: Sequence[Action]) -> None:
@@ -247,26 +261,25 @@ class GroupShare:
                     self._release(vehicle)
                 case Follow(vehicle):
                     self._followed.begin(vehicle)
-                    wanted.append(self._exchanges_of(vehicle))
+                    wanted.append(self._filters.exchanges_of(vehicle))
                 case Unfollow(vehicle):
                     if vehicle not in self._waiting:
                         self._followed.take(vehicle)
-                    unwanted.append(self._exchanges_of(vehicle))
+                    unwanted.append(self._filters.exchanges_of(vehicle))
                 case Watch(vehicle, successor):
                     self._watched.add((vehicle, successor))
-                    wanted.append(self._offset_of((vehicle, successor)))
+                    wanted.append(self._filters.offset_of(vehicle, successor))
                 case Unwatch(vehicle, successor):
                     self._watched.discard((vehicle, successor))
-                    unwanted.append(self._offset_of((vehicle, successor)))
-        self._subscribe(wanted)
-        if unwanted and self._connection.up:
-            self._connection.unsubscribe(unwanted)
+                    unwanted.append(self._filters.offset_of(vehicle, successor))
+        self._filters.change(wanted, unwanted)
 
     def _release(self, vehicle: str) -> None:
         if vehicle in self._waiting:
             del self._waiting[vehicle]
         else:
             self._agent.release(vehicle)
+            self._given += 1
 
     def _take(self, vehicle: str, now_ns: int) -> None:
         batches = self._followed.take(vehicle)
@@ -280,16 +293,4 @@ class GroupShare:
         )
         _log.debug("%s is measured here from now on, with %d exchanges of others", vehicle, len(known))
         self._agent.take(vehicle, known)
-
-    def _subscribe(self, filters: Sequence[str]) -> None:
-        if not self._connection.up:
-            return
-        for first in range(0, len(filters), _FILTERS):
-            self._connection.subscribe([(name, 0) for name in filters[first : first + _FILTERS]])
-
-    def _exchanges_of(self, vehicle: str) -> str:
-        return topics.subscription(self._root, topics.EXCHANGE, vehicle=vehicle)
-
-    def _offset_of(self, watched: tuple[str, str]) -> str:
-        vehicle, successor = watched
-        return topics.build(self._root, topics.OFFSET, vehicle=vehicle, topside=successor)
+        self._taken += 1

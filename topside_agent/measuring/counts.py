@@ -63,9 +63,28 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupCounts:
+    """A topside's part in its group at one moment."""
+
+    group: str
+    members: int
+    """That are there, itself included."""
+    standby: int
+    """Vehicles whose exchanges with others it keeps."""
+    held: int
+    """Vehicles that it measures only until their owner has settled."""
+    taken: int
+    """Vehicles that it has begun to measure, since its process began; counted each time."""
+    given: int
+    """Vehicles that it has left to others."""
+
+
+@dataclass(frozen=True, slots=True)
 class TopsideCounts:
     """A topside and its vehicles at one moment."""
 
     topside: str
     agent: AgentCounts
     vehicles: Sequence[Snapshot]
+    group: GroupCounts | None = None
+    """None in no group."""

@@ -42,10 +42,15 @@ class Lines:
 
     def take(self, other: Lines) -> None:
         """Have the lines of `other` too, which then has none."""
+        self.take_events(other)
         self.exchanges += other.exchanges
-        self.events += other.events
         self.clock += other.clock
-        other.exchanges, other.events, other.clock = [], [], []
+        other.exchanges, other.clock = [], []
+
+    def take_events(self, other: Lines) -> None:
+        """Have its events alone."""
+        self.events += other.events
+        other.events = []
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from schemas.base import Message
 from schemas.exchange import Exchange
-from tidesync.sessions.recorder.missing_ranges import MissingRanges
+from tidesync.sessions.recorder.missing_ranges import LARGEST_REQUEST, MissingRanges
 
 if TYPE_CHECKING:
     from tidesync.sessions.recorder.missing_ranges import MissingRange
@@ -27,6 +27,10 @@ class Lost:
     before_origin_ns: int
 
 
+_FEWEST_EARLIER = 16
+_MARGIN_NS = 2_000_000_000
+_RATE_SHARE = 10
+"""A tenth: the rates of two RAW clocks differ by less."""
 _NAMESAKE_NS = 2_000_000_000
 """What a process finished before it was first heard is not requested earlier: it may be a namesake's."""
 
@@ -60,6 +64,8 @@ class SequenceWatch:
         self._first = 0
         self._next = 0
         self._newest: Exchange | None = None
+        self._oldest: Exchange | None = None
+        self._earlier = 0
         self._batch = -1
         self._missing = MissingRanges()
 
@@ -88,6 +94,11 @@ class SequenceWatch:
             newest=self._newest,
             missing=self._missing.state,
         )
+
+    @property
+    def reaches_back(self) -> bool:
+        """Whether it looks for exchanges before the first one."""
+        return self._oldest is not None
 
     @property
     def missing(self) -> int:
@@ -120,7 +131,30 @@ class SequenceWatch:
             self._advance(exchange, now_ns)
         else:
             self._missing.fill(exchange.seq, exchange.seq, now_ns)
+            if self._oldest is not None and exchange.seq < self._oldest.seq:
+                self._first, self._oldest = exchange.seq, exchange
         return lost
+
+    def begin_to_reach_back(self) -> None:
+        """A kill may have taken from the memory what came before the first exchange that is observed."""
+        if self._one_process and not self._follows:
+            self._earlier, self._oldest = _FEWEST_EARLIER, self._newest
+
+    def reach_back(self, elapsed_ns: int, now_ns: int) -> None:
+        """Look for exchanges before the first one, until they cover the last `elapsed_ns`.
+
+        Topside's RAW then is reckoned from the newest exchange, too early rather than too late.
+        """
+        oldest, newest = self._oldest, self._newest
+        if oldest is None or newest is None or self._missing.any_of(0, oldest.seq - 1):
+            return
+        oldest_ns, newest_ns = _raw_ns(oldest), _raw_ns(newest)
+        covered_ns = elapsed_ns + elapsed_ns // _RATE_SHARE + _MARGIN_NS
+        if not oldest.seq or oldest_ns is None or newest_ns is None or newest_ns - oldest_ns >= covered_ns:
+            self._oldest = None
+            return
+        self._missing.add(max(0, oldest.seq - self._earlier), oldest.seq - 1, oldest.origin_ns, now_ns)
+        self._earlier = min(2 * self._earlier, LARGEST_REQUEST)
 
     def is_ahead(self, exchange: Exchange) -> bool:
         """Whether `exchange` is later than all that were observed, so that its process is alive."""
@@ -186,7 +220,13 @@ def _newer(exchange: Exchange, newest: Exchange) -> bool:
 
 
 def _newer_by_raw(exchange: Exchange, newest: Exchange) -> bool:
-    ours, theirs = exchange.topside_realtime_minus_raw_ns, newest.topside_realtime_minus_raw_ns
+    ours, theirs = _raw_ns(exchange), _raw_ns(newest)
     if ours is None or theirs is None:
         return exchange.origin_ns > newest.origin_ns
-    return exchange.origin_ns - ours > newest.origin_ns - theirs
+    return ours > theirs
+
+
+def _raw_ns(exchange: Exchange) -> int | None:
+    """Topside's RAW at the origin, where it is known."""
+    difference_ns = exchange.topside_realtime_minus_raw_ns
+    return None if difference_ns is None else exchange.origin_ns - difference_ns

@@ -81,6 +81,7 @@ def resume(
     _restore_exchanges(folder.exchanges_path, starts[:2], resumed, now)
     _restore_clock(folder.clock_path, starts[2:], resumed, now)
     _restore_results(resumed.log, block, now)
+    resumed.log.watches.note_resumed()
     return resumed
 
 

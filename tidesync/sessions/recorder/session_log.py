@@ -55,7 +55,7 @@ class SessionLog:
         self._slept_ns = 0
         """How long the recorder's machine has slept since the last new exchange."""
         self._recorded = RecordedExchanges()
-        self._watches = SourceWatches()
+        self.watches = SourceWatches()
         self._duplicates = DuplicateLog()
         self.behind = Behind()
         self._measuring = set(recording.topsides.values())
@@ -86,7 +86,7 @@ class SessionLog:
     @property
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
-        return self._watches.waiting or self.clock.waiting
+        return self.watches.waiting or self.clock.waiting
 
     def admits(self, vehicle: str) -> bool:
         """Whether there is room for `vehicle`: names come from the network."""
@@ -121,7 +121,7 @@ class SessionLog:
     def snapshot(self) -> tuple[Snapshot, Iterator[bytes | memoryview]]:
         """What is known from what was taken so far, and the parts of what is recorded."""
         snapshot = Snapshot(
-            watches=self._watches.state,
+            watches=self.watches.state,
             recorded=self._recorded.sources,
             vehicles=[log.state for log in self._vehicles.values()],
             topsides=sorted(self._measuring),
@@ -130,21 +130,16 @@ class SessionLog:
         )
         return snapshot, parts_of(snapshot, self._recorded, self.clock.pieces)
 
-    @property
-    def sources(self) -> list[SourceState]:
-        """How far the count of each source has come."""
-        return self._watches.state
-
     def expect_again(self, sources: list[SourceState], now: Reading) -> None:
         """Everything that these had counted is missing, until it is restored or comes again."""
-        self._watches.restore([source.all_missing() for source in sources], now.raw_ns)
+        self.watches.restore([source.all_missing() for source in sources], now.raw_ns)
 
     def restore_snapshot(
         self, snapshot: Snapshot, recorded: RecordedExchanges, clocks: list[ClockPieces], now: Reading
     ) -> None:
         """Go on from what an earlier process knew."""
         self._recorded = recorded
-        self._watches.restore(snapshot.watches, now.raw_ns)
+        self.watches.restore(snapshot.watches, now.raw_ns)
         for vehicle in snapshot.vehicles:
             self._log(vehicle.vehicle, now).restore(vehicle)
         self._measuring.update(snapshot.topsides)
@@ -181,11 +176,11 @@ class SessionLog:
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
         """What to ask for again now: the source, and the first and last `seq`."""
-        return self._watches.requests(now.raw_ns)
+        return self.watches.requests(now.raw_ns, self.elapsed_ns(now))
 
     def request_all(self, now: Reading) -> None:
         """Make everything that is missing due at the next update: the connection was lost."""
-        self._watches.request_all()
+        self.watches.request_all()
         self.clock.request_all(now.raw_ns)
 
     def slept(self, slept_ns: int, now: Reading) -> None:
@@ -199,7 +194,7 @@ class SessionLog:
 
     def await_last(self, now: Reading) -> None:
         """The recording ends: make everything that is missing due, and ask for the clocks up to now."""
-        self._watches.request_all()
+        self.watches.request_all()
         self.clock.await_last(now.raw_ns)
 
     def update(self, now: Reading, alarm_s: float) -> list[EventLine]:
@@ -210,14 +205,14 @@ class SessionLog:
         no_vehicle = not self._vehicles and now.raw_ns - self._began_ns > alarm_s * 1e9
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
         nothing = alarms.silence(silent, alarm_s, no_vehicle=no_vehicle)
-        late = alarms.lateness(self._watches.awaited, self.behind.settle(now.raw_ns), self.disk)
+        late = alarms.lateness(self.watches.awaited, self.behind.settle(now.raw_ns), self.disk)
         self.alarm = alarms.joined([self.notice, *slept, *nothing, *late, *self._duplicates.sentences])
         duplicates = [line for line in self._duplicates.lines(now) if self.take_event(line, now)]
-        return self._gaps(self._watches.give_up(now.raw_ns), now) + duplicates
+        return self._gaps(self.watches.give_up(now.raw_ns), now) + duplicates
 
     def end(self, now: Reading) -> list[EventLine]:
         """End the recording: what is missing is lost, and a silence lasts until now."""
-        gaps = self._gaps(self._watches.end(), now)
+        gaps = self._gaps(self.watches.end(), now)
         ends: list[EventLine] = [*self._duplicates.lines(now, end=True)]
         ends += [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
         empty = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
@@ -241,7 +236,7 @@ class SessionLog:
 
     def counts(self, now: Reading) -> list[VehicleCounts]:
         """Each vehicle's counts; any thread may ask."""
-        missing = self._watches.missing
+        missing = self.watches.missing
         return [log.counts(missing[name], now) for name, log in [*self._vehicles.items()]]
 
     def metadata_update(self) -> MetadataUpdate:
@@ -249,9 +244,9 @@ class SessionLog:
         return update_of(
             self.recording,
             self._vehicles,
-            self._watches.missing,
+            self.watches.missing,
             self.clock.counts(),
-            self._watches.processes,
+            self.watches.processes,
             closing=self.closing,
             alarm=self.alarm,
         )
@@ -267,11 +262,11 @@ class SessionLog:
         return stop if stop and (self.closing or self.stopped or problem) else self.recording.request_id
 
     def _take_one(self, exchange: Exchange, batch: int | None, now: Reading, new: NewLines) -> None:
-        if not (self.admits(exchange.vehicle) and self._watches.admits(exchange)):
+        if not (self.admits(exchange.vehicle) and self.watches.admits(exchange)):
             self.refused += 1
             return
         known = not self._recorded.add(exchange)
-        lost = self._watches.observe(exchange, now.raw_ns, known=known, batch=batch)
+        lost = self.watches.observe(exchange, now.raw_ns, known=known, batch=batch)
         new.events.extend(self._gaps(lost, now))
         if known:
             return

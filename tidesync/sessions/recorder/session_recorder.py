@@ -15,7 +15,7 @@ from tidesync.sessions.recorder.resumption import exchanges_of, resume
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.stopping import Phase, Stopping
 from tidesync.sessions.recorder.store import SessionStore
-from tidesync.sessions.recorder.upkeep import MOST_PLAIN, MOST_URGENT, Upkeep
+from tidesync.sessions.recorder.upkeep import MOST_URGENT, Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -222,9 +222,8 @@ class SessionRecorder:
             self.phase = "ending"
         actions.smooth = self.phase == "ending" and self._is_written(now)
         if self._stopping:
-            many = len(self.log.vehicles) > MOST_PLAIN
-            self.log.stopped = self._stopping.is_answered(now.raw_ns, saved=many and self.store.knows_stop)
-            if many and not self.log.stopped:
+            self.log.stopped = self._stopping.is_answered(now.raw_ns, saved=self.store.knows_long_end)
+            if self.store.compressed and not self.log.stopped:
                 self._update_soon()
         self._write(now)
         return actions
@@ -268,7 +267,8 @@ class SessionRecorder:
             self.log.notice = MOVED
             self.store.claim_again()
             if self.store.problem is None:
-                self._held = Held(self._settings.memory_exchanges, self.store.load_block(), self.log.sources)
+                most, block = self._settings.memory_exchanges, self.store.load_block()
+                self._held = Held(most, block, self.log.watches.state)
         elif not self._ended:
             self.log.alarm = MOVED_AT_END
 

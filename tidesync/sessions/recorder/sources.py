@@ -62,6 +62,11 @@ class SourceWatches:
 
     def __init__(self) -> None:
         self._streams: dict[Stream, dict[Source, SequenceWatch]] = {}
+        self._reaching: list[SequenceWatch] | None = None
+
+    def note_resumed(self) -> None:
+        """All that was written is known; what a kill took of a source that is unknown is asked for."""
+        self._reaching = []
 
     def __iter__(self) -> Iterator[tuple[Source, SequenceWatch]]:
         """Every source with its watch; any thread may ask."""
@@ -121,7 +126,7 @@ class SourceWatches:
         source = source_of(exchange)
         if source not in watches and len(watches) >= MOST_PROCESSES:
             source = source._replace(instance_id=None)
-        watch = watches.get(source)
+        watch, new = watches.get(source), source not in watches
         if watch is None:
             one = source.instance_id is not None
             watch = SequenceWatch(len(watches), follows=bool(watches), one_process=one)
@@ -130,10 +135,18 @@ class SourceWatches:
             for later in watches.values():
                 if later.run > watch.run:
                     later.begin_where_heard(now_ns)
-        return [(source, lost) for lost in watch.observe(exchange, now_ns, known=known, batch=batch)]
+        lost = watch.observe(exchange, now_ns, known=known, batch=batch)
+        if new and self._reaching is not None:
+            watch.begin_to_reach_back()
+            self._reaching.append(watch)
+        return [(source, each) for each in lost]
 
-    def requests(self, now_ns: int) -> list[tuple[Source, int, int]]:
-        """What to ask for again now: the source, and the first and last `seq`."""
+    def requests(self, now_ns: int, elapsed_ns: int = 0) -> list[tuple[Source, int, int]]:
+        """What to ask for again now, `elapsed_ns` after the session's start: source, first and last `seq`."""
+        for watch in self._reaching or ():
+            watch.reach_back(elapsed_ns, now_ns)
+        if self._reaching:
+            self._reaching = [watch for watch in self._reaching if watch.reaches_back]
         return [(source, *asked) for source, watch in self for asked in watch.requests(now_ns)]
 
     def request_all(self) -> None:

@@ -93,10 +93,10 @@ class SessionStore:
         self._writer.compressed = True
 
     @property
-    def knows_stop(self) -> bool:
-        """Whether the disk has that the session is to end: a restart does not record on."""
+    def knows_long_end(self) -> bool:
+        """Whether the end takes long, and the disk has that it has begun: a restart goes on with it."""
         saved = self._writer.saved
-        return saved is not None and saved.stop_request_id is not None
+        return self.compressed and saved is not None and saved.stop_request_id is not None
 
     @property
     def settled(self) -> bool:
@@ -152,14 +152,15 @@ class SessionStore:
         events: Sequence[EventLine] = (),
         clock: Sequence[ClockLine] = (),
     ) -> None:
-        """Append; in memory, while the disk does not take it."""
+        """Append; in memory, while the disk does not take it. Events wait for no frame: none comes again."""
         self._new.exchanges.extend(exchanges)
         self._new.events.extend(events)
         self._new.clock.extend(clock)
-        if self.compressed and len(self._new) < _FRAME_LINES:
+        waits = self.compressed and len(self._new) < _FRAME_LINES
+        if waits and not self._new.events:
             return
         if self._new and self.problem is None and not self.moved:
-            self._ask(self._writer.append)
+            self._ask(self._writer.append, lines=not waits)
 
     def claim_again(self) -> None:
         """Record into the folder that is there now, or a new one; what waits is appended first."""
@@ -218,6 +219,8 @@ class SessionStore:
         if lines:
             self._unindexed += len(self._new.exchanges) + len(self._new.clock)
             self._writer.lines.take(self._new)
+        else:
+            self._writer.lines.take_events(self._new)
         self.jobs += 1
         self._idle.clear()
 

@@ -70,7 +70,7 @@ bench-peers: .venv/.dev ## The whole measurement beside the real peers (half an 
 	$(BIN)/python -m bench.peers $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-peers.md --json bench/results/bench-peers.json $(ARGS)
 
-bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/lab/
+bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter; ARGS="--only 1000", 3000, group); into docs/lab/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-cost.md --json bench/results/bench-cost.json $(ARGS)
 

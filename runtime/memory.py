@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import logging
 import os
 from collections import Counter
@@ -31,6 +32,8 @@ _MAPPED_OPTION = -3
 """From how many bytes on memory is mapped by itself, and given back when it is freed."""
 _MAPPED_BYTES = 256 << 10
 """Left alone glibc raises this to 32 MiB, and what long sessions have freed stays in holes of the heap."""
+_OBJECTS, _COLLECTIONS = 50_000, (20, 20)
+"""Made and not freed until a collection, some 10 MB; collections of each generation until one of the next."""
 
 
 def prepare() -> None:
@@ -50,6 +53,16 @@ def prepare() -> None:
             f"{LEAST_BYTES >> 20} MiB"
         )
     _mallopt(_HEAPS_OPTION, 2)
+
+
+def collect_rarely() -> None:
+    """Have Python look for cycles of objects after more of them were made, and not among those made so far.
+
+    Looking at what the exchanges of 1000 vehicles make, each 700 objects, takes 6 % of topside's time; nearly
+    all are freed without.
+    """
+    gc.freeze()
+    gc.set_threshold(_OBJECTS, *_COLLECTIONS)
 
 
 def _mallopt(option: int, value: int) -> None:

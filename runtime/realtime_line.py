@@ -48,10 +48,10 @@ class _Generation(NamedTuple):
     lines: FeasibleLines
 
     @classmethod
-    def of(cls, raw_ns: int, difference_ns: int, half_ns: int) -> _Generation:
+    def of(cls, raw_ns: int, difference_ns: int, half_ns: float) -> _Generation:
         return cls(raw_ns, difference_ns, FeasibleLines(0.0, -half_ns, half_ns, _STEEPEST))
 
-    def cut(self, raw_ns: int, difference_ns: int, half_ns: int) -> None:
+    def cut(self, raw_ns: int, difference_ns: int, half_ns: float) -> None:
         level = difference_ns - self.level_ns
         self.lines.cut(raw_ns - self.begun_ns, level - half_ns, level + half_ns)
 
@@ -74,23 +74,26 @@ class RealtimeLine:
         self._next_taken_ns = 0
 
     def take(
-        self, raw_ns: int, difference_ns: int, half_ns: int, state: RateState | None, *, was_set: bool
+        self, raw_ns: int, difference_ns: int, width_ns: int, state: RateState | None, *, was_set: bool
     ) -> bool:
-        """Take a reading of realtime − RAW at `raw_ns`, right within ± `half_ns`; whether the line goes on.
+        """Take a reading of realtime − RAW at `raw_ns`; whether the line goes on.
 
-        `state` and `was_set` were asked for after the reading; without a state there is no line.
+        Realtime was read at most half of `width_ns` before or after `raw_ns`. `state` and `was_set` were
+        asked for after the reading; without a state there is no line.
         """
         apart_ns, self._last_ns = raw_ns - self._last_ns, raw_ns
         if state is None or state != self._state or was_set or not 0 <= apart_ns <= STARVED_NS:
             self._end(state)
             return False
-        half_ns += self._uneven_ns
+        half_ns = width_ns / 2 + self._uneven_ns
         if self._used is None or self._next is None:
+            half_ns += width_ns / 2 * _STEEPEST
             self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns)
-            self._value, self._off, self._cut_off = 0.0, float(half_ns), 0.0
+            self._value, self._off, self._cut_off = 0.0, half_ns, 0.0
             self.begun_ns = raw_ns
             return False
         begun_ns, level_ns, lines = self._used
+        half_ns += width_ns / 2 * (abs(lines.slope) + lines.spread)
         at, level = raw_ns - begun_ns, difference_ns - level_ns
         low, high = level - half_ns, level + half_ns
         value = lines.level + lines.slope * at
@@ -118,7 +121,11 @@ class RealtimeLine:
         return self._used.level_ns + round(self._value), int(self._off) + 1 + self._uneven_ns
 
     def raw_of(self, realtime_ns: int) -> RawStamp | None:
-        """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one."""
+        """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one.
+
+        A stamp of before the line's first sample may come out as one of after it, hence too late, if realtime
+        was set back meanwhile.
+        """
         if self._used is None:
             return None
         begun_ns, level_ns, lines = self._used

@@ -27,10 +27,8 @@ SAMPLE_S = 0.4
 """Between two looks at the most, so that the kernel's stamps between them can be used."""
 
 
-_NARROW_NS = 200
-"""The first of two readings in a row finds the processor's caches cold, and is three times as wide."""
-
-
+_MOST_READINGS = 4
+"""More in a row, until one is as narrow as the narrowest of late: the first finds cold caches."""
 _MOST_SAMPLES = 3
 """One shows that something changed the clock, the next begins a line, a third one goes on with it."""
 
@@ -65,10 +63,15 @@ class StampClock:
         self._slept_ns = self._sets = 0
         self._last: Reading | None = None
         self._resolution_ns = self._machine.resolution_ns
+        self._narrow_ns = 1_000
+        """The narrowest reading of late, and a nanosecond more with each look since."""
         self._raw_resolution_ns = raw_resolution_ns(clock)
         self._simulated = isinstance(clock, SimulatedClock)
         self.raw_of = self._simulated_raw_of if self._simulated else self._line.raw_of
-        """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW."""
+        """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW.
+
+        It may be too late, which is right for an arrival.
+        """
         self._compares = self._simulated or self._rate.state() is None
         """Whether no notice tells that the agent's clock was set."""
 
@@ -93,6 +96,13 @@ class StampClock:
             self._last = now
         return Look(first_ns, difference_ns, half_ns + self._raw_resolution_ns, self._slept_ns, self._sets)
 
+    def departed_at(self, realtime_ns: int, sent_raw_ns: int) -> RawStamp | None:
+        """The same for a departure after the agent's RAW was `sent_raw_ns`: it must not come out too late."""
+        begun_ns = self._line.begun_ns
+        if self._simulated:
+            begun_ns = raw_when(self._clock, begun_ns)
+        return self.raw_of(realtime_ns) if begun_ns <= sent_raw_ns else None
+
     def _simulated_raw_of(self, realtime_ns: int) -> RawStamp | None:
         stamp = self._line.raw_of(realtime_ns)
         if stamp is None:
@@ -106,21 +116,25 @@ class StampClock:
     def _sample(self) -> tuple[int, int]:
         """The machine's realtime − RAW, and what it may be wrong by."""
         raw, realtime = self._machine.raw_ns, self._machine.realtime_ns
-        difference_ns = half_ns = 0
+        difference_ns = width_ns = 0
         for _ in range(_MOST_SAMPLES):
             before, shown, after = raw(), realtime(), raw()
-            if after - before > _NARROW_NS:
+            narrow_ns = self._narrow_ns = self._narrow_ns + 1
+            for _ in range(_MOST_READINGS):
+                if after - before <= narrow_ns:
+                    break
                 again = raw(), realtime(), raw()
                 if again[2] - again[0] < after - before:
                     before, shown, after = again
-            middle = (before + after) // 2
+            width_ns, middle = after - before, (before + after) // 2
+            self._narrow_ns = min(narrow_ns, max(width_ns, 1))
             difference_ns = shown - middle
-            half_ns = half_width_ns(after - before, self._resolution_ns)
+            width_ns += 2 * self._resolution_ns
             state, noticed = self._rate.state(), self._rate.was_set()
             self._sets += noticed
-            if self._line.take(middle, difference_ns, half_ns, state, was_set=noticed):
+            if self._line.take(middle, difference_ns, width_ns, state, was_set=noticed):
                 break
             self._slept_ns += self._sleep.slept_ns()  # a sleep ends the line, where there is one
             if state is None:
                 break
-        return self._line.difference() or (difference_ns, half_ns)
+        return self._line.difference() or (difference_ns, half_width_ns(width_ns, self._resolution_ns))

@@ -152,25 +152,27 @@ def listening(setting: str, host: str, port: int) -> StampedSocket:
     families = _families(host)
     for family in families:
         try:
-            stamped = StampedSocket(family)
+            return _bound(family, host, port)
         except OSError as error:
-            if family is families[-1]:
+            if family is families[-1] or error.errno == errno.EADDRINUSE:
                 raise _listen_error(setting, host, port, error) from None
-            continue  # a system without IPv6
-        try:
-            if not host and family is socket.AF_INET6:
-                stamped.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            stamped.socket.bind((host, port))
-        except OSError as error:
-            stamped.close()
-            if family is families[-1]:
-                raise _listen_error(setting, host, port, error) from None
-        else:
-            return stamped
     raise AssertionError
 
 
+def _bound(family: socket.AddressFamily, host: str, port: int) -> StampedSocket:
+    stamped = StampedSocket(family)
+    try:
+        if not host and family is socket.AF_INET6:
+            stamped.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        stamped.socket.bind((host, port))
+    except OSError:
+        stamped.close()
+        raise
+    return stamped
+
+
 def _families(host: str) -> tuple[socket.AddressFamily, ...]:
+    """Both in one where the system has IPv6, else IPv4 alone."""
     if not host:
         return socket.AF_INET6, socket.AF_INET
     return (socket.AF_INET6,) if ":" in host else (socket.AF_INET,)

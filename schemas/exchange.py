@@ -116,7 +116,9 @@ def _fault(side: str, first_ns: int, second_ns: int, difference_ns: int | None) 
         )
     if difference_ns is None:
         return None
-    least, most = sorted((first_ns - difference_ns, second_ns - difference_ns))
+    least, most = first_ns - difference_ns, second_ns - difference_ns
+    if most < least:
+        least, most = most, least
     if least < 0 or most > LATEST_NS:
         return f"expected RAW of {side} from 0 to {LATEST_NS} ns, received {least} and {most}"
     return None

@@ -146,13 +146,13 @@ class TopsideAgent(MqttAgent):
     def received(self, message: Incoming) -> None:
         """One message; pongs are tried first, since time matters to them."""
         self._scheduler.received(message.received.raw_ns)
-        self._notice_sleep()
-        letter = self._inbox.open(message)
-        if letter is None:
-            if not message.payload:
-                self._on_cleared(message.topic)
-        else:
+        self._notice_sleep(message.received)
+        if self._publisher.sent_last(message.topic, message.payload):
+            self._namesakes.echoed(message.topic)
+        elif letter := self._inbox.open(message):
             self._handle(letter)
+        elif not message.payload:
+            self._on_cleared(message.topic)
 
     def _handle(self, letter: Letter) -> None:
         kind = letter.topic.kind
@@ -271,9 +271,9 @@ class TopsideAgent(MqttAgent):
 
     # This computer's own clock
 
-    def _notice_sleep(self) -> None:
+    def _notice_sleep(self, received: Reading | None = None) -> None:
         """Before anything is done: RAW stood still while this computer slept, so no bound outlives that."""
-        if slept_ns := self._own_clock.sleep.slept_ns():
+        if slept_ns := self._own_clock.sleep.slept_ns(received):
             _log.warning("this computer slept for %.1f s; measuring every vehicle again", slept_ns / 1e9)
             self._slept(slept_ns)
 

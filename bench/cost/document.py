@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.cost.agent import Agent
+    from bench.cost.large import Large
     from bench.cost.pairs import Pair
     from bench.cost.parts import Part
     from bench.cost.scale import Load
@@ -31,6 +32,7 @@ class Figures(NamedTuple):
     loads: Sequence[Load]
     parts: Sequence[Part]
     verdicts: Sequence[Verdict]
+    larges: Sequence[Large] = ()
 
 
 _INTRODUCTION = """# What an exchange costs
@@ -62,6 +64,15 @@ processor were held up by what else ran on the machine.
 """
 
 
+_LARGE = """Each row is a run of its own (`ARGS="--only 1000"`, `3000` or `group`) of so many topsides,
+one group if they are several, and vehicles at one exchange a second. `age`: seconds between the first bursts
+and the measurement, which takes 60 s. The next 30 s count each vehicle's exchanges beside the rate that its
+results say: `as reported` is the share of the vehicles within 10 % of it. `memory` is for each, without
+its backlog. Broker and stand-in run on the same processors: where all together come near to what the
+machine has, that is what limits. `load before`: programs that ran or wanted to before the run.
+"""
+
+
 def document(figures: Figures) -> str:
     """The whole page."""
     parts = [_INTRODUCTION.format(machine=figures.machine, seconds=figures.seconds, load=figures.load_before)]
@@ -78,10 +89,34 @@ def document(figures: Figures) -> str:
             parts.append(
                 f"At one exchange a second: {rest_us} us a second at rest, {exchange_us} us per exchange.\n"
             )
+    if figures.larges:
+        parts += ["## Fleets of thousands\n", _LARGE, large_table(figures.larges) + "\n"]
     if figures.parts:
         text = _PARTS.format(age_min=AGE_S / 60)
         parts += ["## Where it goes\n", text, part_table(figures.parts) + "\n"]
     return "\n".join(parts)
+
+
+def large_table(larges: Sequence[Large]) -> str:
+    head = ["vehicles", "topsides", "age, s", "load before", "per s", "topside us", "broker", "stand-in"]
+    head += ["busiest topside", "sum of all", "memory, MB", "says per s", "as reported", "time-outs"]
+    body = [
+        [
+            str(each.vehicles),
+            str(each.topsides),
+            f"{each.age_s:g}",
+            f"{each.load_before:.1f}",
+            *map(number, (each.achieved_hz, each.topside_us, each.broker_us, each.fleet_us)),
+            share(each.most_busy),
+            share((each.topside_us + each.broker_us + each.fleet_us) * each.achieved_hz / 1e6),
+            number(each.vehicle_mb),
+            number(each.reported_hz),
+            share(each.as_reported),
+            str(each.timeouts),
+        ]
+        for each in larges
+    ]
+    return markdown_table(head, body)
 
 
 def part_table(parts: Sequence[Part]) -> str:

@@ -56,7 +56,7 @@ def load(size: Size, seconds: float, warm_up_s: float = 0.0) -> Load:
         setup = Setup(programs, CONDITIONS["idle"], seconds, seed=0)
         port = setup.mosquitto_port
         setup.open_links()
-        counter = new_counter(setup.folder / "answered")
+        counter = new_counter(setup.folder / "answered", size.vehicles)
         fleet = programs.python("fleet", "bench.cost.fleet", port, size.vehicles, counter)
         options = ("--broker", f"mqtt://127.0.0.1:{port}", "--rate", size.rate_hz, "--burst", _FEWEST_BURST)
         topside = programs.python("topside", "tidesync", "-q", "topside", "--topside", "topside", *options)

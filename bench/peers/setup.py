@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from bench.peers.conditions import Condition
 
 _MOSQUITTO = """set_tcp_nodelay true
+max_queued_messages 20000
+max_queued_bytes 67108864
+max_inflight_messages 100
 listener {port} 127.0.0.1
 allow_anonymous true
 user root

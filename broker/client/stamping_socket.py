@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 READ_AHEAD = 4096
 """Bytes asked for at a time: one system call reads a whole ping or pong."""
-GATHERED = 16 * 1024
+GATHERED = 64 * 1024
 """The same where messages are let gather: all of one read have its stamp."""
 _MOST_AT_ONCE = 1 << 16
 """No more memory is set aside for one read, whatever a peer promises to send."""

@@ -33,9 +33,9 @@ class _Departures:
         self.are_known = False
         """Whether the last one that was asked for was."""
 
-    def departed(self, number: int) -> RawStamp | None:
+    def departed(self, number: int, sent_raw_ns: int) -> RawStamp | None:
         stamp_ns = self._socket.left(number)
-        stamp = self._clock.raw_of(stamp_ns) if stamp_ns else None
+        stamp = self._clock.departed_at(stamp_ns, sent_raw_ns) if stamp_ns else None
         self.are_known = stamp is not None
         return stamp
 

@@ -22,8 +22,8 @@ _BURST = 64.0
 class Departures(Protocol):
     """What knows the kernel's transmit stamps."""
 
-    def departed(self, number: int) -> RawStamp | None:
-        """The agent's RAW when datagram `number` left; asked once a number. None: not known."""
+    def departed(self, number: int, sent_raw_ns: int) -> RawStamp | None:
+        """The agent's RAW when datagram `number`, sent after that, left; asked once. None: not known."""
 
 
 class ReplayWindow:
@@ -97,7 +97,7 @@ class Session:
         if departure is None:
             return None
         if departure.number is not None:
-            stamp = departures.departed(departure.number)
+            stamp = departures.departed(departure.number, departure.transmit_raw_ns)
             departure.number = None
             # One before the program sent it is another datagram's.
             if stamp is not None and stamp.raw_ns + stamp.half_ns >= departure.transmit_raw_ns:

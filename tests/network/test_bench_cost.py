@@ -4,10 +4,17 @@ import pytest
 
 from bench.cost.agent import Agent
 from bench.cost.document import Figures, document, line_through
+from bench.cost.fleet import Fleet
+from bench.cost.large import CASES, Case, Large, as_reported, large
 from bench.cost.pairs import Pair, pairs
 from bench.cost.parts import Part, parts
+from bench.cost.read import read_figures
+from bench.cost.run import judged, with_large
 from bench.cost.scale import Load, Size, load
 from bench.cost.verdicts import verdicts
+from bench.tables import tell
+from broker.client.packets import PacketReader, publish_packet, read_publish
+from schemas.messages import Ping, Pong
 from tests.network.brokers import MOSQUITTO
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
@@ -91,3 +98,75 @@ def test_every_part_is_measured_and_the_vehicles_are_the_least_of_it():
     assert all(0 < part.us < 50_000 for part in found)
     assert any("decode a pong" in part.name for part in found)
     assert sum(part.us * part.pi for part in found) < sum(part.us * part.topside for part in found)
+
+
+def aged(name="1000", topside_us=90.0, as_reported=1.0, timeouts=0, vehicle_mb=0.1):
+    case = CASES[name]
+    return Large(
+        name=name,
+        **case._asdict(),
+        load_before=0.1,
+        achieved_hz=float(case.vehicles),
+        topside_us=topside_us,
+        broker_us=30.0,
+        fleet_us=30.0,
+        most_busy=0.1,
+        vehicle_mb=vehicle_mb,
+        reported_hz=1.0,
+        as_reported=as_reported,
+        timeouts=timeouts,
+    )
+
+
+@pytest.mark.parametrize(
+    ("larges", "broken"),
+    [
+        ([aged(), aged("3000"), aged("group", 110)], None),
+        ([aged(topside_us=101)], "CPU per exchange, 1000"),
+        ([aged(vehicle_mb=0.13)], "memory for each"),
+        ([aged("3000", as_reported=0.999)], "as often as reported, 3000 vehicles, 1 topside"),
+        ([aged("3000", timeouts=1)], "time-outs, 3000"),
+        ([aged(), aged("group", 113)], "3000 vehicles with 3 topsides"),
+    ],
+)
+def test_the_limits_of_large_fleets(larges, broken):
+    failed = [verdict.promise for verdict in verdicts([], None, [], larges) if not verdict.kept]
+    assert len(failed) == (broken is not None)
+    assert broken is None or broken in failed[0]
+
+
+def test_a_large_fleet_that_is_measured_again_replaces_its_row_alone(tmp_path, monkeypatch):
+    path = tmp_path / "figures.json"
+    first = Figures("a machine", 0.5, 2.0, 0.0, [pair("ours", 200)], THRIFTY, [made(1, 900)], [], [])
+    tell(judged(first._replace(larges=[aged("1000"), aged("3000")])), "", None, path)
+    monkeypatch.setattr("bench.cost.run.large", lambda name, case: aged(name, topside_us=case.age_s))
+    again = with_large(read_figures(path), ["3000"], 7.0)
+    assert (again.pairs, again.agent, again.loads) == (first.pairs, first.agent, first.loads)
+    assert [(each.name, each.topside_us) for each in again.larges] == [("1000", 90.0), ("3000", 7.0)]
+    assert "Fleets of thousands" in document(again)
+
+
+def test_a_vehicle_is_measured_as_often_as_reported_within_a_tenth():
+    reported = {0: 1.0, 1: 1.0, 2: 0.5, 3: None}
+    assert as_reported(reported, [100, 89, 46, 100, 100], 100.0) == 0.4
+
+
+def test_the_fleets_stand_in_answers_as_a_vehicle_does():
+    counts = [0] * 8
+    ping = Ping(seq=3, nonce="9f1c000000000000", origin_ns=5)
+    packet = publish_packet(b"tidesync/v1/vehicle/rov6/ping/a", ping.encode())
+    (answer,) = PacketReader().feed(Fleet(counts).answers(b"\x20\x02\x00\x00" + packet))
+    topic, payload, *_ = read_publish(answer)
+    pong = Pong.decode(payload)
+    assert (topic, pong.seq, pong.nonce) == (b"tidesync/v1/vehicle/rov6/pong/a", ping.seq, ping.nonce)
+    assert pong.receive_ns <= pong.transmit_ns
+    assert counts == [1, 0, 0, 0, 0, 0, 0, 1]
+
+
+@needs_mosquitto
+def test_three_topsides_share_a_small_fleet_and_say_how_often_they_measure():
+    measured = large("group", Case(12, 3, 1.0), cost_s=2.0, reported_s=6.0)
+    assert 0 < measured.achieved_hz < 24
+    assert 0 < measured.reported_hz <= 1.0  # a busy machine lowers the rate meanwhile
+    assert 0 <= measured.as_reported <= 1
+    assert min(measured.topside_us, measured.broker_us, measured.fleet_us) > 1

@@ -137,9 +137,9 @@ class _Sent:
     def left(self, number):
         return self.stamps.pop(number, 0)
 
-    def departed(self, number):
+    def departed(self, number, sent_raw_ns):
         stamp = self.stamps.pop(number, None)
-        return None if stamp is None else self.clock.raw_of(stamp)
+        return None if stamp is None else self.clock.departed_at(stamp, sent_raw_ns)
 
 
 class DirectWorld:
@@ -223,11 +223,12 @@ class DirectWorld:
             self.path.was_sent(each, number, self.sent, sent_ns=before_ns, sets=self.look.sets, generation=0)
             seq = each.request.seq
             self._times[seq] = (left_ns,)
+            self._times.pop(seq - 200, None)
             self._transfer(
                 self.network.out, left_ns, self.pi, lambda at, d=each.data, s=seq: self._request(d, s, at)
             )
         if not to_send and self.path.has_finished:
-            self._take(self.path.settle(self._look(now_ns), self.clock.raw_of))
+            self._take(self.path.settle(self._look(now_ns), self.clock))
         self._set_timer()
 
     def _set_timer(self):
@@ -258,12 +259,16 @@ class DirectWorld:
                 self.states.append((self.now / S, each))
 
     def _truth(self, exchange):
-        """The instants of the exchange whose stamps these are: the request was sent soonest after its own."""
-        origin = exchange.origin_raw_ns
-        return min(
-            (times for times in self._times.values() if len(times) == 4),
-            key=lambda times: abs(self.topside.raw_at(times[0]) - origin),
-        )
+        """The instants of the exchange whose stamps these are, by its origin.
+
+        That is the program's, 2 µs before the request left, or the kernel's, which is the nearest one.
+        """
+
+        def apart_ns(times):
+            after_ns = self.topside.raw_at(times[0]) - exchange.origin_raw_ns
+            return -1 if abs(after_ns - 2 * US) <= 1 else abs(after_ns)
+
+        return min((times for times in self._times.values() if len(times) == 4), key=apart_ns)
 
     def _transfer(self, delay, left_ns, machine, act):
         network, chance = self.network, self.chance

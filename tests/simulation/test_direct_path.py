@@ -1,5 +1,8 @@
 """Direct exchanges over a simulated network: no stamp is wrong beyond its resolution, whatever happens."""
 
+import random
+from itertools import pairwise
+
 import pytest
 
 from tests.effort import tries
@@ -93,3 +96,35 @@ def test_a_path_that_dies_is_lost_within_two_seconds_and_back_within_two():
     assert first < 1
     assert 5.5 < lost_s < 7
     assert 12 <= again_s < 17.1
+
+
+def drawn(chance, until_s):
+    """What may happen to a machine's clock."""
+    at_s = sorted(chance.uniform(2, until_s) for _ in range(12))
+    slews = [(start, end, chance.choice([0.01, 3, -80, 500, -60_000])) for start, end in pairwise(at_s[::2])]
+    return {
+        "offset_ns": chance.randrange(-(10**12), 10**12),
+        "drift_ppm": chance.uniform(-80, 80),
+        "steps": [(at, round(chance.choice([-1, 1]) * 10 ** chance.uniform(3, 10))) for at in at_s[:3]],
+        "slews": slews[::2],
+        "adjusts": [(start, end, 500.0) for start, end, _ in slews[1::2]],
+        "sleeps": [(at, min(at + chance.uniform(0.02, 1), at_s[8])) for at in at_s[6:7]],
+        "stamps": chance.random() < 0.9,
+        "wakes_in": lambda source: 3 * US + round(source.expovariate(1 / (200 * US))),
+    }
+
+
+@pytest.mark.parametrize("seed", range(tries(8)))
+def test_whatever_happens_to_both_clocks_and_the_network_no_exchange_is_wrong(seed):
+    chance = random.Random(seed)
+    network = Network(
+        out=lambda source: round(source.lognormvariate(12, 1.5)),
+        back=lambda source: round(source.lognormvariate(13, 1)),
+        loss=chance.choice([0, 0.02, 0.2]),
+        duplicates=chance.choice([0, 0.1]),
+        dead=((4.0, 6.5),) if chance.random() < 0.3 else (),
+    )
+    pi, topside = drawn(chance, 12), drawn(chance, 12) | {"sleeps": ()}
+    world = DirectWorld(seed, pi=pi, topside=topside, network=network, lost_stamps=0.05).run(12)
+    right(world)
+    assert len(world.exchanges) > 10

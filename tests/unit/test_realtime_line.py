@@ -18,7 +18,7 @@ STATE = RateState(status=64)
 
 
 def feed(line, at_ns, difference_ns, half_ns=60, state=STATE, *, was_set=False):
-    return line.take(at_ns, difference_ns, half_ns, state, was_set=was_set)
+    return line.take(at_ns, difference_ns, 2 * half_ns, state, was_set=was_set)
 
 
 @pytest.mark.parametrize("seed", range(tries(8)))
@@ -132,12 +132,24 @@ class Frozen:
 
     def __init__(self):
         self.now_ns = 5 * S
+        self.ahead_ns = 0
 
     def raw_ns(self):
         return self.now_ns
 
     def realtime_ns(self):
-        return self.now_ns + LEVEL
+        return self.now_ns + LEVEL + self.ahead_ns
+
+    # Of its kernel
+
+    def state(self):
+        return STATE
+
+    def was_set(self):
+        return False
+
+    def close(self):
+        pass
 
 
 def test_a_system_that_does_not_report_its_rate_gives_the_programs_stamps_alone():
@@ -148,3 +160,19 @@ def test_a_system_that_does_not_report_its_rate_gives_the_programs_stamps_alone(
     clock.now_ns += 10 * MS
     stamps.look()
     assert stamps.raw_of(LEVEL + 5 * S + MS) is None
+
+
+def test_a_departure_before_the_clock_was_set_back_is_not_taken_for_a_later_one():
+    clock = Frozen()
+    stamps = StampClock(clock, clock)
+    stamps.look()
+    sent_ns, clock.now_ns = clock.now_ns + 10 * MS, clock.now_ns + 20 * MS
+    stamps.look()
+    departed = LEVEL + sent_ns + 50_000
+    assert stamps.departed_at(departed, sent_ns).raw_ns == sent_ns + 50_000
+    clock.ahead_ns = -40 * MS
+    stamps.look()
+    clock.now_ns += 90 * MS
+    stamps.look()
+    assert stamps.raw_of(departed).raw_ns == sent_ns + 50_000 + 40 * MS
+    assert stamps.departed_at(departed, sent_ns) is None

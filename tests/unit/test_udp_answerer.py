@@ -31,7 +31,7 @@ LOOK = Look(5 * S, 10**18, 40, 0, 0)
 class Departures(dict):
     """Stamps by the number of the datagram."""
 
-    def departed(self, number):
+    def departed(self, number, _):
         return self.pop(number, None)
 
 

@@ -52,6 +52,9 @@ class Conversation:
     def raw_of(self, stamp_ns):
         return RawStamp(stamp_ns - LEVEL, 45)
 
+    def departed_at(self, stamp_ns, _):
+        return RawStamp(stamp_ns - LEVEL, 45)
+
     def serve(self):
         to_send, states = self.path.serve(self.now_ns)
         self.events += states
@@ -66,7 +69,7 @@ class Conversation:
 
     def settle(self):
         now = look(self.now_ns, self.slept_ns, self.sets)
-        events = self.path.settle(now, self.raw_of) if self.path.has_finished else []
+        events = self.path.settle(now, self) if self.path.has_finished else []
         self.events += events
         return events
 

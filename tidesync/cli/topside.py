@@ -9,6 +9,7 @@ import click
 from broker.settings import warn_of_other_name
 from runtime.clock import SystemClock
 from runtime.lifecycle import run_agent
+from runtime.memory import collect_rarely
 from runtime.metrics_server import metrics_served
 from tidesync.cli.simulation import with_simulation
 from tidesync.settings import with_settings
@@ -30,6 +31,7 @@ def command(settings: TopsideSettings, *, clock: Clock) -> int:
     warn_of_other_name(settings.account, "topside", settings.topside)
     shared = shared_file(settings.shared_state) if isinstance(clock, SystemClock) else None
     agent = GroupAgent(settings, clock) if shared is None else SharingAgent(settings, clock, shared)
+    collect_rarely()
     with metrics_served(
         settings.metrics_host, settings.metrics_port, lambda: topside_families(agent.counts())
     ):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -13,9 +14,6 @@ from schemas.base import LATEST_NS, maker
 from schemas.exchange import MQTT, Exchange, Method, fault_of
 from schemas.messages import Ping, Pong
 from topside_agent.measuring.instances import Instances
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time"]
 """Why a pong made no exchange: it answers no outstanding ping (late, replayed, foreign); its ping was
@@ -32,6 +30,7 @@ _DROPPED_BECAUSE: dict[Reason, str] = {
 
 _LOOK_AGAIN_NS = 50_000_000
 _COARSEST_NS = 10**9
+_MOST_SEQ = 2**53
 
 
 _NONCE_BYTES, _AT_ONCE = 8, 256
@@ -125,7 +124,7 @@ class Exchanger:
     def begin(self, sent: Reading, nonce: str) -> Ping:
         """The next ping, to be sent at once; one that is still outstanding is given up."""
         self.give_up()
-        ping = Ping(seq=self.seq, nonce=nonce, origin_ns=max(0, sent.realtime_ns))
+        ping = _ping_of(self.seq, nonce, max(0, sent.realtime_ns))
         self._outstanding = _Outstanding(ping, sent, sent)
         return ping
 
@@ -192,6 +191,7 @@ class Exchanger:
         origin_ns = outstanding.sent.raw_ns + difference_ns
         if pong.seq != outstanding.ping.seq or pong.transmit_ns < pong.receive_ns:
             return None
+        resolution_ns = pong.resolution_ns + self._resolution_ns + -(-received.width_ns // 2)
         values: dict[str, Any] = {
             "vehicle": self._vehicle,
             "topside": self._topside,
@@ -208,10 +208,18 @@ class Exchanger:
             "instance_id": self._instance_id,
             "receive_stamp": pong.receive_stamp,
             "transmit_stamp": pong.transmit_stamp,
-            "resolution_ns": pong.resolution_ns + self._resolution_ns + -(-received.width_ns // 2),
+            "resolution_ns": resolution_ns,
         }
         try:
-            exchange = _made(values) if self._checked and _in_range(values) else Exchange(**values)
+            if self._checked and (
+                resolution_ns <= _COARSEST_NS
+                and 0 <= origin_ns <= LATEST_NS
+                and 0 <= received.realtime_ns <= LATEST_NS
+                and -LATEST_NS <= difference_ns <= LATEST_NS
+            ):  # these numbers are valid beside the exchange's names and the pong's content, which are
+                exchange = _made(values)
+            else:
+                exchange = Exchange(**values)
         except ValidationError:
             return None
         self._checked = True
@@ -219,11 +227,12 @@ class Exchanger:
 
 
 _made = maker(Exchange)
+_made_ping = maker(Ping)
+_is_nonce = re.compile(r"[0-9a-f]{16}").fullmatch
 
 
-def _in_range(values: Mapping[str, Any]) -> bool:
-    """Whether these numbers are valid beside an exchange's names and a pong's content, which are."""
-    stamps = values["origin_ns"], values["destination_ns"]
-    difference_ns: int = values["topside_realtime_minus_raw_ns"]
-    fine: bool = values["resolution_ns"] <= _COARSEST_NS
-    return fine and min(stamps) >= 0 and max(stamps) <= LATEST_NS and abs(difference_ns) <= LATEST_NS
+def _ping_of(seq: int, nonce: str, origin_ns: int) -> Ping:
+    """A ping; the model is asked where it might refuse it."""
+    if 0 <= origin_ns <= LATEST_NS and _is_nonce(nonce) and 0 <= seq < _MOST_SEQ:
+        return _made_ping({"v": 1, "seq": seq, "nonce": nonce, "origin_ns": origin_ns})
+    return Ping(seq=seq, nonce=nonce, origin_ns=origin_ns)

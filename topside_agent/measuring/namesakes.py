@@ -38,8 +38,7 @@ class Namesakes:
     ) -> None:
         """Take a message of process `instance_id` on a topic of ours; its next is due in `interval_s`."""
         if instance_id == self.instance_id:
-            if len(self._ours) < _MOST_TOPICS:
-                self._ours.add(topic)
+            self.echoed(topic)
             return
         replaced = topic in self._ours
         self._ours.discard(topic)
@@ -47,6 +46,11 @@ class Namesakes:
             return
         lasts_ns = max(REMEMBER_NS, round(_MISSED * (interval_s or 0.0) * 1e9))
         self.other, self._until_ns = instance_id, max(self._until_ns, now_raw_ns + lasts_ns)
+
+    def echoed(self, topic: str) -> None:
+        """A message of this process came back."""
+        if len(self._ours) < _MOST_TOPICS:
+            self._ours.add(topic)
 
     def alive(self, now_raw_ns: int) -> bool:
         """Whether another process of this name is alive, at topside's RAW `now_raw_ns`."""

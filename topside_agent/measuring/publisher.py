@@ -112,6 +112,8 @@ class Publisher:
         self._mirror = mirror
         self._logged: dict[str, tuple[str, str | None]] = {}
         self._log = PeerLog(_log, _LINES_PER_MINUTE)
+        self._sent: dict[str, int] = {}
+        """The hash of the last result on each topic."""
 
     def pings(self, pings: Sequence[tuple[str, SendPing]]) -> list[OneStepTimestamp | None]:
         """Send a ping to each of these vehicles, in one write; the time stamps that it will fill in."""
@@ -139,13 +141,21 @@ class Publisher:
         """Clear the retained result of `vehicle`."""
         self._logged.pop(vehicle, None)
         self._mirror.forget(vehicle)
-        self._send(self._builder.no_result(vehicle))
+        cleared = self._builder.no_result(vehicle)
+        self._sent.pop(cleared.topic, None)
+        self._send(cleared)
+
+    def sent_last(self, topic: str, payload: bytes) -> bool:
+        """Whether this is the last result on `topic`, byte for byte: its echo need not be decoded."""
+        return self._sent.get(topic) == hash(payload)
 
     def _messages(self, vehicle: str, action: Action, now: Reading) -> Iterator[Outgoing]:
         match action:
             case PublishResult(result):
                 self._log_change(result, now.raw_ns)
-                yield self._builder.result(result)
+                message = self._builder.result(result)
+                self._sent[message.topic] = hash(message.payload)
+                yield message
                 yield from self._mirror.due(result, now)
             case PublishBatch(payload):
                 yield self._builder.batch(vehicle, payload)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import logging
 import zlib
-from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.clock import read
@@ -15,7 +14,7 @@ from topside_agent.measuring.pace import BusyTime
 from topside_agent.measuring.timing import FEW, GATHER_NS, PublishGate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from broker.client.one_step import OneStepTimestamp
     from runtime.clock import Clock, Reading
@@ -50,11 +49,13 @@ class DeadlineQueue:
 
     def pop(self, now_ns: int) -> str | None:
         """A vehicle whose deadline is not after `now_ns`; it is returned once."""
-        if self.due_ns > now_ns:
-            return None
-        _, _, vehicle = heapq.heappop(self._heap)
-        del self._due_ns[vehicle]
-        return vehicle
+        heap, due_ns = self._heap, self._due_ns
+        while heap and heap[0][0] <= now_ns:
+            at_ns, _, vehicle = heapq.heappop(heap)
+            if due_ns.get(vehicle) == at_ns:  # else it was set again or forgotten
+                del due_ns[vehicle]
+                return vehicle
+        return None
 
     def forget(self, vehicle: str) -> None:
         """Drop the deadline of `vehicle`."""
@@ -120,8 +121,10 @@ class Scheduler:
         for _ in range(_TOGETHER):
             if not (vehicle := self._deadlines.pop(now_ns)):
                 break
-            timer = partial(self._vehicles[vehicle].timer, reading, heard_ns)
-            actions = self._guarded(vehicle, timer)
+            try:
+                actions = self._vehicles[vehicle].timer(reading, heard_ns)
+            except Exception as error:  # noqa: BLE001 - see `_faulty`
+                actions = self._faulty(vehicle, error)
             pings += [(vehicle, action) for action in actions if type(action) is SendPing]
             self.perform(vehicle, actions)
         if pings:
@@ -159,15 +162,12 @@ class Scheduler:
             elif isinstance(action, BurstDirectly):
                 self.burst_directly(vehicle)
 
-    def _guarded(self, vehicle: str, work: Callable[[], list[Action]]) -> list[Action]:
-        """What `work` returns; after an internal fault the vehicle is tried again, and the others go on."""
-        try:
-            return work()
-        except Exception as error:  # noqa: BLE001 - see above
-            fault = f"{type(error).__name__}: {error}"
-            self._faults.warning(f"{vehicle}: an internal fault, please report it ({fault})")
-            _log.debug("%s", vehicle, exc_info=True)
-            return [SetTimer(self._clock.raw_ns() + _RETRY_NS)]
+    def _faulty(self, vehicle: str, error: Exception) -> list[Action]:
+        """After an internal fault the vehicle is tried again, and the others go on."""
+        fault = f"{type(error).__name__}: {error}"
+        self._faults.warning(f"{vehicle}: an internal fault, please report it ({fault})")
+        _log.debug("%s", vehicle, exc_info=error)
+        return [SetTimer(self._clock.raw_ns() + _RETRY_NS)]
 
     def departed_ns(self, vehicle: str) -> int | None:
         """RAW at the socket write of the last ping to `vehicle`, if its stamp was taken there."""
@@ -188,10 +188,12 @@ class Scheduler:
             self._publish_gate.sent(vehicle, action.sent.raw_ns)
 
     def _publish(self, vehicles: list[str], now: Reading) -> None:
-        actions = {
-            vehicle: self._guarded(vehicle, partial(self._vehicles[vehicle].publish, now))
-            for vehicle in vehicles
-        }
+        actions = {}
+        for vehicle in vehicles:
+            try:
+                actions[vehicle] = self._vehicles[vehicle].publish(now)
+            except Exception as error:  # noqa: BLE001 - see `_faulty`
+                actions[vehicle] = self._faulty(vehicle, error)
         self._publisher.publish(actions, now)
         for vehicle, each in actions.items():
             self.perform(vehicle, each)

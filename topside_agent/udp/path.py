@@ -15,13 +15,10 @@ from topside_agent.udp.interface import PathCounts, PathState
 from topside_agent.udp.requester import Requester, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
     from schemas.datagram import Answer, Request
     from topside_agent.udp.interface import Address, DirectExchange, PathTerms
-    from topside_agent.udp.requester import Departures, Refusal
+    from topside_agent.udp.requester import Departures, KernelStamps, Refusal
 
 _FIRST_PATIENCE_NS, _LEAST_PATIENCE_NS = 200_000_000, 50_000_000
 _PATIENCE = 1.5
@@ -168,12 +165,12 @@ class DirectPath:
         """Whether `settle` has something to give."""
         return any(requester.has_finished for requester in self._requesters)
 
-    def settle(self, look: Look, raw_of: Callable[[int], RawStamp | None]) -> list[DirectExchange]:
-        """Finished exchanges; `look` was taken after the last answer, `raw_of` puts kernel stamps on RAW.
+    def settle(self, look: Look, kernel: KernelStamps) -> list[DirectExchange]:
+        """Finished exchanges; `look` was taken after the last answer.
 
         Not in the middle of a train, so that one look does for all of it.
         """
-        found = [each for requester in self._requesters for each in requester.finished(look, raw_of)]
+        found = [each for requester in self._requesters for each in requester.finished(look, kernel)]
         self.exchanges += len(found)
         if len(self._requesters) > 1 and self._requesters[0].is_empty:
             del self._requesters[0]

@@ -22,8 +22,6 @@ from schemas.datagram import (
 from topside_agent.udp.interface import DirectExchange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
     from topside_agent.udp.interface import PathTerms
@@ -36,6 +34,16 @@ _MOST_OUTSTANDING = 12
 """Fewer than the answers whose transmit stamps a vehicle keeps."""
 _HOLD_NS = 1_000_000_000
 _NONCE = 8
+
+
+class KernelStamps(Protocol):
+    """Puts the kernel's stamps on topside's RAW; None: it cannot."""
+
+    def raw_of(self, realtime_ns: int) -> RawStamp | None:
+        """An arrival; it may be too late."""
+
+    def departed_at(self, realtime_ns: int, sent_raw_ns: int) -> RawStamp | None:
+        """A departure after `sent_raw_ns`."""
 
 
 class Departures(Protocol):
@@ -76,13 +84,13 @@ class _Held:
         self.own: tuple[int, int, int, Look] | None = None
         """Topside's side: origin, destination, and what they may be wrong by."""
 
-    def put_on_raw(self, look: Look, raw_of: Callable[[int], RawStamp | None]) -> None:
+    def put_on_raw(self, look: Look, kernel: KernelStamps) -> None:
         """By a look after the arrival."""
         half_ns, origin_ns, destination_ns = look.half_ns, self.sent.sent_raw_ns, self.heard_raw_ns
-        arrived = raw_of(self.arrived_ns) if self.arrived_ns else None
+        arrived = kernel.raw_of(self.arrived_ns) if self.arrived_ns else None
         if arrived is not None and origin_ns <= arrived.raw_ns + arrived.half_ns:
             destination_ns, half_ns = min(destination_ns, arrived.raw_ns), max(half_ns, arrived.half_ns)
-        left = raw_of(self.left_ns) if self.left_ns else None
+        left = kernel.departed_at(self.left_ns, origin_ns) if self.left_ns else None
         # A stamp of before the program sent it is another datagram's.
         if left is not None and origin_ns - left.half_ns <= left.raw_ns <= destination_ns:
             origin_ns, half_ns = max(origin_ns, left.raw_ns), max(half_ns, left.half_ns)
@@ -178,12 +186,12 @@ class Requester:
         self._held.append(_Held(sent, answer, arrived_ns, heard_raw_ns))
         return sent
 
-    def finished(self, look: Look, raw_of: Callable[[int], RawStamp | None]) -> list[DirectExchange]:
+    def finished(self, look: Look, kernel: KernelStamps) -> list[DirectExchange]:
         """What is complete, in the order of arrival; `look` was taken after the last answer."""
         found = []
         for held in self._held:
             if held.own is None:
-                held.put_on_raw(look, raw_of)
+                held.put_on_raw(look, kernel)
         while self._held and not self._held[0].wanted:
             found.append(self._held.popleft().exchange(self._vehicle, self.session))
         return found

@@ -120,7 +120,7 @@ class UdpTransport:
         for session in path.sessions:
             self._sessions.pop(session, None)
         state = path.end()
-        return [*path.settle(self._take_look(self._clock.raw_ns()), self._clock.raw_of), state]
+        return [*path.settle(self._take_look(self._clock.raw_ns()), self._clock), state]
 
     def _burst(self, vehicle: str) -> list[DirectExchange | PathState]:
         if path := self._paths.get(vehicle):
@@ -199,7 +199,7 @@ class UdpTransport:
         for each in to_send:
             self._send(path, each)
         if not to_send and path.has_finished:
-            self._events += path.settle(self._take_look(now_ns), self._clock.raw_of)
+            self._events += path.settle(self._take_look(now_ns), self._clock)
         self._deadlines.set(path.vehicle, path.due_ns)
 
     def _send(self, path: DirectPath, to_send: ToSend) -> None:

@@ -29,8 +29,12 @@ _BITS = 2**32 - 1
 _RETRY_NS = 1_000_000_000
 _MOST_AT_ONCE = 32
 """Vehicles served until answers are read again: they must not wait for pings that are late anyway."""
-_TOGETHER = 8
-"""Of them so many have their pings in one write: it has one stamp, and the broker sends one after another."""
+_TOGETHER = 1
+"""Of them so many have their pings in one write, with one stamp, while the broker sends one after another.
+
+With eight the max error of 250 vehicles was twice as wide (0.22 ms to 0.11), with four 1.4 times; a ping cost
+4 us less.
+"""
 
 
 class DeadlineQueue:

@@ -14,7 +14,7 @@ from topside_agent.measuring.pace import BusyTime
 from topside_agent.measuring.timing import FEW, GATHER_NS, PublishGate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from broker.client.one_step import OneStepTimestamp
     from runtime.clock import Clock, Reading

@@ -205,7 +205,8 @@ class PiAgent(MqttAgent):
             return
         if isinstance(letter.body, UdpRequest):
             topside = str(letter.topic.topside)
-            if reply := self.direct.requested(letter.body, topside, message.received.raw_ns):
+            broker, now_ns = self._connection.address.host, message.received.raw_ns
+            if reply := self.direct.requested(letter.body, topside, now_ns, broker):
                 self._connection.publish(reply)
             return
         if letter.topic.kind is topics.TOPSIDE_STATUS:

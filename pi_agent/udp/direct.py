@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from broker.interface import Outgoing
-from pi_agent.udp.addresses import own_addresses
+from pi_agent.udp.addresses import address_towards, own_addresses
 from pi_agent.udp.agreement import Sessions
 from pi_agent.udp.service import UdpService
 from schemas import topics
@@ -102,11 +102,15 @@ class DirectPath:
         """Datagrams dropped so far, by reason."""
         return {} if self.service is None else dict(self.service.counts().dropped)
 
-    def requested(self, request: UdpRequest, topside: str, now_ns: int) -> Outgoing | None:
-        """The answer to a topside's request, to be published; its session is answered from now on."""
+    def requested(self, request: UdpRequest, topside: str, now_ns: int, broker: str = "") -> Outgoing | None:
+        """The answer to a topside's request, to be published; its session is answered from now on.
+
+        `broker` is the host of the broker: the address on the way to it comes first.
+        """
         if self.service is None:
             return None
-        addresses, port = self._addresses(), self.service.port
+        addresses = list(dict.fromkeys([*address_towards(broker), *self._addresses()]))
+        port = self.service.port
         agreed = self._sessions.answer(request, topside, now_ns, addresses=addresses, port=port)
         if agreed is None:
             return None

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from pi_agent.udp import agreement
 from runtime.clock import Step
 from schemas import topics
 from schemas.exchange import MQTT, UDP
@@ -105,6 +106,16 @@ def test_a_step_of_the_vehicles_clock_is_followed_at_once(step_ns):
     after = [entry for entry in published if entry.at_s > 22]
     assert max(entry.error_ms for entry in after) < 0.3
     assert {entry.result.path for entry in after} == {"udp"}
+
+
+def test_keys_are_renewed_before_they_end_and_nothing_is_missed(monkeypatch):
+    monkeypatch.setattr(agreement, "KEY_S", 15.0)
+    simulation = simulated()
+    published = simulation.run(90)
+    assert wrong(published) == []
+    assert paths(published) == ["mqtt", "udp"]
+    assert len(simulation.direct.sessions) > 5
+    assert len({session.key for _, session in simulation.direct.sessions.values()}) > 5
 
 
 def test_a_vehicle_that_restarts_is_asked_again():

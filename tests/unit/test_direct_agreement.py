@@ -166,6 +166,14 @@ def test_where_interfaces_are_not_listed_the_host_name_is_looked_up(monkeypatch)
     assert addresses_of.own_addresses() == ["192.168.2.2"]
 
 
+def test_the_address_on_the_way_to_the_broker_needs_no_list_of_interfaces(monkeypatch):
+    monkeypatch.setattr(addresses_of, "_of_interfaces", list)
+    assert addresses_of.address_towards("127.0.0.1") == []  # a topside elsewhere could not use it
+    assert addresses_of.address_towards("broker.example") == []
+    found = addresses_of.address_towards("198.51.100.1")
+    assert [ipaddress.ip_address(each).version for each in found] in ([], [4])
+
+
 # Topside
 
 

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from broker.address import parse_address
 from broker.interface import Incoming, Outgoing
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
@@ -37,7 +38,7 @@ class HandClock:
 class NotedConnection:
     """Notes what an agent asks of its connection."""
 
-    address = "mqtt://noted:1883"
+    address = parse_address("mqtt://noted:1883")
     failure = None
     last_problem = None
     refusal = None

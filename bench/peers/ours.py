@@ -115,6 +115,7 @@ class Ours(Contestant):
                 topside_url,
                 "--rate",
                 RATE_HZ,
+                "--no-udp",
             )
         ]
 

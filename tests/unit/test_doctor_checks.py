@@ -23,6 +23,7 @@ from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
 from schemas.presence import Member
 from tests.ports import free_port
+from tests.unit.metric_examples import RESULT
 from tidesync.doctor import (
     broker_checks,
     certificate_checks,
@@ -198,6 +199,35 @@ def test_an_agent_of_another_version_or_without_kernel_stamps_is_warned_of(
         http_port=None,
     )
     finding = fleet_checks.agent("rov1", info)
+    assert finding.verdict == verdict
+    assert words in finding.found
+
+
+@pytest.mark.parametrize(
+    ("udp", "public", "path", "verdict", "words"),
+    [
+        (None, None, "mqtt", "ok", "offers none"),
+        (1, False, "udp", "ok", "in use"),
+        (1, False, None, "ok", "offered"),
+        (1, False, "mqtt", "warn", "came over mqtt"),
+        (1, True, "udp", "warn", "can read the key"),
+    ],
+)
+def test_whether_the_direct_path_is_used_and_who_reads_its_key_is_said(udp, public, path, verdict, words):
+    info = Info(
+        vehicle="rov1",
+        version="1",
+        boot_id="b",
+        instance_id="i",
+        started_at=NOW,
+        receive_stamp="kernel",
+        clock_synchronized=False,
+        http_port=None,
+        udp=udp,
+        udp_key_public=public,
+    )
+    result = None if path is None else RESULT.model_copy(update={"path": path})
+    finding = fleet_checks.direct_path("rov1", info, result)
     assert finding.verdict == verdict
     assert words in finding.found
 

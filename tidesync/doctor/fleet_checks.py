@@ -13,7 +13,7 @@ from tidesync.doctor.group_checks import groups, measured_by_several
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.order import Rank, measured, rank
-from tidesync.fleet.vehicle import discipline_of, topsides_twice
+from tidesync.fleet.vehicle import discipline_of, path_of, topsides_twice
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOOK_ABOVE = "what is said of the broker above comes first"
 _CLOCKS_DIFFER_S = 5.0
+_USED = {True: "in use, by UDP", False: "offered over UDP"}
 _SLOW_MS = 35.0
 
 _OTHER_ERROR = "this version does not know that error, so relies on nothing: install one version everywhere"
@@ -73,6 +74,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         if row.info:
             yield agent(row.vehicle, row.info).about(row.vehicle)
             yield ok(f"clock of {row.vehicle}", discipline_of(row.info)).about(row.vehicle)
+            yield direct_path(row.vehicle, row.info, row.result).about(row.vehicle)
     yield from unreadable(seen)
     yield clocks_agree(seen)
 
@@ -164,6 +166,28 @@ def agent(name: str, info: Info) -> Finding:
             "its log, or `tidesync doctor` there, says why: another system, seccomp profile, a proxy",
         )
     return ok(check, f"version {info.version}, as here; arrivals stamped by the kernel")
+
+
+def direct_path(name: str, info: Info, result: OffsetResult | None) -> Finding:
+    """Whether exchanges with a vehicle go straight between topside and it, and who may read their key."""
+    check, path = f"direct path to {name}", None if result is None else path_of(result)
+    if info.udp is None:
+        return ok(check, "its agent offers none (`--no-udp`, or an earlier version)")
+    if info.udp_key_public:
+        return warn(
+            check,
+            f"{_USED[path == 'udp']}; its agent has no account, so whoever reaches the broker can read the"
+            " key and forge exchanges",
+            "make accounts: `tidesync up`, or `tidesync broker add-vehicle` and add-topside",
+        )
+    if path == "udp" or result is None:
+        return ok(check, _USED[path == "udp"])
+    return warn(
+        check,
+        f"offered over UDP, but the newest exchanges came over {path}",
+        "may topside reach the vehicle's UDP port (`--udp-port`; a firewall, a container's published port)?"
+        " Accounts made by an earlier version lack the right: make them again",
+    )
 
 
 def unreadable(seen: Observations) -> Iterator[Finding]:

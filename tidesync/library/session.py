@@ -198,6 +198,16 @@ class Session:
         )
         return _answer("vehicle_unix_ns", found.spread(instants.readable), read)
 
+    def measured_by(self, vehicle: str) -> frozenset[str]:
+        """The boots of the computer whose clock `vehicle` was measured against; of each its id.
+
+        Where none was recorded, the name of its topside. Errors: as `to_topside`.
+        """
+        measured = self._measured_of(vehicle)
+        boots = {labels.topside_boot_id for labels in measured.exchanges.labels}
+        known = {boot for boot in boots if boot is not None}
+        return frozenset(known) or frozenset({measured.topside})
+
     def _chosen(self, vehicle: str | None) -> str:
         if vehicle is not None:
             return vehicle

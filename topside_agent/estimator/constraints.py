@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from schemas.exchange import MAX_ROUND_TRIP_NS, method_named
+from schemas.exchange import MAX_ROUND_TRIP_NS, MQTT, method_named
 from topside_agent.estimator.exchanges import NULL, Exchanges
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Constraint(NamedTuple):
     resolution_ns: int
     raw: bool
     standalone: bool = False
+    path: str = MQTT.name
+    """The method's name: exchanges of one have delays of one kind."""
 
     @property
     def delay_ns(self) -> int:
@@ -97,6 +99,7 @@ def constraint_of(exchange: Exchange) -> Constraint:
         width,
         raw,
         standalone=not raw and method_named(exchange.method).standalone,
+        path=exchange.method,
     )
 
 

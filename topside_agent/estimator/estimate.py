@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 class Added(NamedTuple):
-    """Whether an exchange was accepted, else the `reason`; `cut` if it begins a new segment."""
+    """Whether an exchange was accepted, else the `reason`; `cut` if it begins a new segment.
+
+    One that came over a longer path than others `waits` for the next of those; until then it changes nothing.
+    """
 
     accepted: bool
     reason: str | None
     cut: Cut | None
+    waits: bool = False
 
 
 class Estimate(NamedTuple):

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from topside_agent.estimator.constraints import READ_WITHIN_NS, on_raw
+from topside_agent.estimator.constraints import READ_WITHIN_NS, delays_ns, on_raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
+    from topside_agent.estimator.blocks import Integers
     from topside_agent.estimator.constraints import Constraint
     from topside_agent.estimator.exchanges import Exchanges
 
@@ -23,6 +26,9 @@ FASTEST = 0.1005
 """ns/ns: the kernel's limit, 10 % by tick and 500 ppm by frequency."""
 _AT_REST_NS = READ_WITHIN_NS
 """Two readings that differ by less, beyond their resolution, show no slew: reading takes as long."""
+_AT_ONCE_NS = 1_000_000
+"""Within so much, or while both are under way, the error of two readings would make any rate."""
+_MOST_TOGETHER = 32
 _STEADY = 0.95
 """Rates of neighbouring intervals this near to each other are one slew; its changes go unseen up to then."""
 
@@ -51,23 +57,45 @@ def readings_of(constraint: Constraint) -> tuple[Reading, Reading]:
 
 
 class PiReadings:
-    """What each of these exchanges read of the Pi's clock, as columns, and where the clock rests."""
+    """What each of these exchanges read of the Pi's clock, as columns, and where the clock rests.
+
+    Readings that follow at once, of exchanges under way together, show no rate: those beside them count.
+    """
 
     def __init__(self, exchanges: Exchanges) -> None:
         pi = exchanges.column("pi_realtime_minus_raw_ns")
         self._difference_ns = np.where(on_raw(exchanges), pi, 0)
         self._at_ns = exchanges.column("transmit_ns") - self._difference_ns
         self._resolution_ns = exchanges.column("resolution_ns")
-        rests = (np.diff(self._at_ns) > 0) & (np.abs(np.diff(self._difference_ns)) <= _AT_REST_NS)
-        known = np.full(min(len(exchanges), 1), rests.size > 0)
-        self.resting = np.append(known, rests) & np.append(rests, known)
+        apart_ns = np.maximum(delays_ns(exchanges), _AT_ONCE_NS)
+        self._before, self._after = self._beside(-1, apart_ns), self._beside(1, apart_ns)
+        self.resting = self._rests(self._before, 1) & self._rests(self._after, -1)
         """Where `slew_of` and `unexplained_ns` of the readings around an exchange are 0."""
 
     def near(self, index: int) -> list[Reading]:
         """That of this exchange and of those beside it."""
-        around = slice(max(index - 1, 0), index + 2)
+        places = sorted({int(self._before[index]), index, int(self._after[index])})
         columns = (self._at_ns, self._difference_ns, self._resolution_ns)
-        return [Reading(*each) for each in zip(*(column[around].tolist() for column in columns), strict=True)]
+        return [Reading(*each) for each in zip(*(column[places].tolist() for column in columns), strict=True)]
+
+    def _beside(self, step: int, apart_ns: Integers) -> Integers:
+        """The place of the next reading in that direction that is so far from each; its own at the end."""
+        own, last = np.arange(self._at_ns.size), max(self._at_ns.size - 1, 0)
+        found = np.clip(own + step, 0, last)
+        for _ in range(_MOST_TOGETHER):
+            near = (np.abs(self._at_ns[found] - self._at_ns) < apart_ns) & (found > 0) & (found < last)
+            if not near.any():
+                break
+            found[near] += step
+        return found
+
+    def _rests(self, beside: Integers, direction: int) -> NDArray[np.bool_]:
+        """Where the clock did not move from there; at the end of all it is as on the other side."""
+        apart_ns = (self._at_ns - self._at_ns[beside]) * direction
+        still = np.abs(self._difference_ns - self._difference_ns[beside]) <= _AT_REST_NS
+        alone = beside == np.arange(beside.size)
+        rests: NDArray[np.bool_] = ((apart_ns > 0) & still) | (alone & (beside.size > 1))
+        return rests
 
 
 def unexplained_ns(readings: Sequence[Reading]) -> float:
@@ -144,8 +172,14 @@ class RecentReadings:
         self.unexplained_ns = 0.0
         """As `unexplained_ns`."""
 
-    def add(self, now: Reading, *, cut: bool) -> None:
-        """Take in the next reading, before which a `cut` was made or not; see `with_next`."""
+    def add(self, now: Reading, *, cut: bool, delay_ns: int = 0) -> None:
+        """Take in the next reading, before which a `cut` was made or not; see `with_next`.
+
+        One that follows at once, while the exchange was under way (`delay_ns`), shows no rate: what it moved
+        is its own error.
+        """
+        if not cut and self._readings and _follows_at_once(self._readings[-1], now, delay_ns):
+            return
         before, rested = self._readings, self._rests
         if self._rested and not cut and _rests(before[-1], now):
             self._readings = [*before[1:], now]
@@ -157,6 +191,11 @@ class RecentReadings:
         else:
             self.slew, self.unexplained_ns = slew_of(readings), unexplained_ns(readings)
         self._rested = self._rests and rested and len(readings) == _KEPT
+
+
+def _follows_at_once(before: Reading, now: Reading, delay_ns: int) -> bool:
+    near = abs(now.at_ns - before.at_ns) < max(delay_ns, _AT_ONCE_NS)
+    return near and abs(now.difference_ns - before.difference_ns) <= _AT_REST_NS
 
 
 def _rests(before: Reading, now: Reading) -> bool:

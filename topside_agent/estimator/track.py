@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from schemas.exchange import Exchange, method_named
 from topside_agent.estimator.blocks import Floats, Integers
-from topside_agent.estimator.constraints import Constraint, in_order, on_raw
+from topside_agent.estimator.constraints import Constraint, constraint_of, in_order, on_raw
 from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.exchanges import Exchanges
 from topside_agent.estimator.online import OffsetEstimator
@@ -100,9 +100,11 @@ class TrackBuilder:
         added = self.estimator.add(exchange)
         if not added.accepted:
             return None
-        constraint = self.estimator.constraint
+        constraint = constraint_of(exchange) if added.waits else self.estimator.constraint
+        now = self.estimator.timebase
         assert constraint is not None
-        self.begins_timebase = self.estimator.timebase is not timebase
+        assert now is not None
+        self.begins_timebase = timebase is None or now.bound is not timebase.bound
         if timebase is None:
             self.causes.append("start")
         if added.cut is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topside_agent.group.decisions import OwnResult
-from topside_agent.measuring.measurement import Measurement
 from topside_agent.measuring.timing import ResultSchedule
+from topside_agent.udp.measurement import DirectMeasurement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _USEFUL = {"acquiring", "locked", "holdover"}
 
 
-class SharedMeasurement(Measurement):
+class SharedMeasurement(DirectMeasurement):
     """At rest it sends no ping and publishes no result; what it hears of either clock it takes in.
 
     It keeps its finished exchanges, which a recorder may still ask for, and the numbers that follow them.
@@ -36,6 +36,7 @@ class SharedMeasurement(Measurement):
         """Another topside measures the vehicle; the next result rests on an exchange that is yet to come."""
         self.resting = True
         self.disconnected()
+        self._direct_ns = None
         self._results = ResultSchedule(self.vehicle, self._pace)
         self._result = self._error = self._last_reached_raw_ns = None
 

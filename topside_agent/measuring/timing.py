@@ -39,9 +39,15 @@ class PingSchedule:
     the others find them awake (measured in `docs/stamps.md`).
     """
 
-    def __init__(self, name: str, *, interval_ns: int, burst: int, burst_interval_ns: int) -> None:
-        self._train = next((count for count, apart_ns in _TRAINS if count * interval_ns <= apart_ns), 1)
-        self._interval_ns = self._train * interval_ns
+    def __init__(
+        self, name: str, *, interval_ns: int, burst: int, burst_interval_ns: int, train: int | None = None
+    ) -> None:
+        """`train` pings in a row; None: as many as the interval allows."""
+        self._train = train or train_of(interval_ns)
+        self.interval_ns = self._train * interval_ns
+        """Between trains."""
+        self.least_ns = 0
+        """Trains are no nearer to each other, bursts are."""
         self._hash = zlib.crc32(name.encode())
         self._burst = burst
         self._burst_interval_ns = min(burst_interval_ns, interval_ns)
@@ -78,7 +84,13 @@ class PingSchedule:
             self.due_ns = now_raw_ns
         else:
             self._sent_of_train = 0
-            self.due_ns = _next_on_grid(now_raw_ns, round(self._interval_ns * slowdown), self._hash, grid_ns)
+            interval_ns = max(round(self.interval_ns * slowdown), self.least_ns)
+            self.due_ns = _next_on_grid(now_raw_ns, interval_ns, self._hash, grid_ns)
+
+
+def train_of(interval_ns: int) -> int:
+    """Pings in a train where one is sent every `interval_ns` in the mean."""
+    return next((count for count, apart_ns in _TRAINS if count * interval_ns <= apart_ns), 1)
 
 
 def _next_on_grid(now_ns: int, interval_ns: int, hashed: int, grid_ns: int = 1) -> int:

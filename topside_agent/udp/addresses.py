@@ -1,0 +1,75 @@
+"""Which of a vehicle's addresses to use, pure: all are tried, the one that answers fastest is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from topside_agent.udp.interface import Address
+
+MOST_ADDRESSES = 16
+_ROUND = 3
+"""Requests to each address in a search."""
+_BETTER, _BETTER_NS = 0.9, 20_000
+"""Another address is worth a change if its least delay is smaller by a tenth and 20 µs."""
+
+
+class Addresses:
+    """A search asks each address `_ROUND` times; `used` is the place of the one in use."""
+
+    def __init__(self, addresses: tuple[Address, ...], preferred: Address | None = None) -> None:
+        self.all = addresses[:MOST_ADDRESSES]
+        self.used: int | None = self.all.index(preferred) if preferred in self.all else None
+        self._delays: dict[int, int] = {}
+        self._unreachable: set[int] = set()
+        self._left = 0
+
+    @property
+    def in_use(self) -> Address | None:
+        """The address in use."""
+        return None if self.used is None else self.all[self.used]
+
+    @property
+    def are_unreachable(self) -> bool:
+        """Whether to none of them could a datagram be sent."""
+        return len(self._unreachable) == len(self.all)
+
+    def search(self, rounds: int = _ROUND) -> None:
+        """Begin to ask every address."""
+        self._left = rounds
+        self._delays.clear()
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether a search is not through yet."""
+        return self._left > 0
+
+    def to_ask(self) -> list[int]:
+        """The places to send to next: all in a search, else the one in use."""
+        if self._left:
+            self._left -= 1
+            return list(range(len(self.all)))
+        return [] if self.used is None else [self.used]
+
+    def sent(self, place: int, *, sent: bool) -> None:
+        """Whether a datagram could be sent there."""
+        (self._unreachable.discard if sent else self._unreachable.add)(place)
+
+    def answered(self, place: int, delay_ns: int) -> bool:
+        """That address answered; whether the one in use changed."""
+        least_ns = min(delay_ns, self._delays.get(place, delay_ns))
+        self._delays[place] = least_ns
+        if self.used is None:
+            self.used = place
+            return True
+        used_ns = self._delays.get(self.used)
+        if place == self.used or used_ns is None:
+            return False
+        if least_ns < min(_BETTER * used_ns, used_ns - _BETTER_NS):
+            self.used = place
+            return True
+        return False
+
+    def lost(self) -> None:
+        """None of them answers."""
+        self.used = None

@@ -254,6 +254,31 @@ def test_a_lost_datagram_is_asked_again_long_before_the_time_out():
     assert talk.pass_until(lambda: len(talk.sent) == before + 2) < 0.25
 
 
+def test_at_a_low_rate_a_second_request_asks_for_the_transmit_stamp_at_once():
+    talk = alive(rate=0.2, train=1)
+    sent_ns = []
+    for _ in range(60):
+        for each in talk.next_sent():
+            sent_ns.append(talk.now_ns)
+            asks = parse_request(each.data).earlier_seq
+            talk.take(talk.answer(each, earlier=asks and talk.now_ns + OFFSET + 300 * US))
+    apart_s = [round((after - before) / S) for before, after in pairwise(sent_ns)]
+    assert apart_s[-8:] in ([0, 5] * 4, [5, 0] * 4)
+    kinds = [each.transmit_stamp for each in talk.exchanges()[-10:]]
+    assert kinds.count("kernel") >= 5
+
+
+def test_addresses_that_are_only_tried_make_no_time_outs():
+    talk = alive(ONE, TWO)
+    for _ in range(12):
+        for each in talk.next_sent():
+            if each.address == ONE:
+                talk.take(talk.answer(each))
+    talk.now_ns += 5 * S
+    talk.path.serve(talk.now_ns)
+    assert talk.path.counts.timeouts == 0
+
+
 def test_a_late_answer_still_makes_its_exchange():
     talk = alive()
     before = len(talk.sent)

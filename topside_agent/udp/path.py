@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from topside_agent.measuring.timing import PingSchedule
 from topside_agent.udp.addresses import Addresses
 from topside_agent.udp.interface import PathCounts, PathState
-from topside_agent.udp.requester import Requester, Sent
+from topside_agent.udp.requester import HOLD_NS, Requester, Sent
 
 if TYPE_CHECKING:
     from runtime.stamp_clock import Look
@@ -42,6 +42,7 @@ class ToSend(NamedTuple):
 
     address: Address
     place: int
+    is_trial: bool
     data: bytes
     request: Request
 
@@ -60,6 +61,8 @@ class DirectPath:
         self._unanswered = 0
         self._silent_since_ns: int | None = None
         """When the first request was sent that no later answer followed."""
+        self._collects = False
+        """Whether the next request only asks for a transmit stamp: the one that is due comes too late."""
         self._sent_ns = self._overdue_ns = self._failures = 0
         self._search_ns = now_ns
         self._requesters: list[Requester] = []
@@ -111,15 +114,17 @@ class DirectPath:
             return [], states
         if now_ns >= self._search_ns:
             self._begin_search(now_ns)
+        is_trial = self._addresses.is_searching
         places = self._addresses.to_ask()
         self._sent_ns = now_ns
-        if self.alive:
+        if self.alive and not self._collects:
             self._schedule.sent(now_ns)
         if places and self._silent_since_ns is None:
             self._silent_since_ns = now_ns
         self._unanswered += bool(places)
         addresses = self._addresses.all
-        return [ToSend(addresses[place], place, *self._requester.request()) for place in places], states
+        to_send = [ToSend(addresses[each], each, is_trial, *self._requester.request()) for each in places]
+        return to_send, states
 
     def was_sent(
         self,
@@ -134,7 +139,9 @@ class DirectPath:
         """It was sent as datagram `number`, after `sent_ns`; `sets` is the last look's."""
         self._addresses.sent(to_send.place, sent=True)
         seq, nonce = to_send.request.seq, to_send.request.nonce
-        self._requester.sent(Sent(seq, nonce, to_send.place, sent_ns, sets, generation, number, departures))
+        self._requester.sent(
+            Sent(seq, nonce, to_send.place, to_send.is_trial, sent_ns, sets, generation, number, departures)
+        )
 
     def was_not_sent(self, to_send: ToSend) -> None:
         """The system could not send it."""
@@ -157,6 +164,7 @@ class DirectPath:
         if requester is not self._requester:
             requester.close()
             return []
+        self._collects = not self._collects and self._schedule.due_ns - now_ns > HOLD_NS
         changed = self._addresses.answered(sent.place, delay_ns)
         return self._came_up(now_ns) if changed or not self.alive else []
 
@@ -217,7 +225,9 @@ class DirectPath:
             return self._sent_ns + _ROUND_NS
         if not self.alive:
             return self._search_ns
-        if self._unanswered:
+        if self._collects and not self._unanswered:
+            due_ns = self._sent_ns
+        elif self._unanswered:
             due_ns = self._sent_ns + max(self._patience_ns, _RETRY_NS if self._unanswered > 1 else 0)
         else:
             due_ns = self._schedule.due_ns

@@ -264,7 +264,7 @@ def test_at_a_low_rate_a_second_request_asks_for_the_transmit_stamp_at_once():
             talk.take(talk.answer(each, earlier=asks and talk.now_ns + OFFSET + 300 * US))
     apart_s = [round((after - before) / S) for before, after in pairwise(sent_ns)]
     assert apart_s[-20:].count(0) == 10
-    assert apart_s[-20:].count(5) >= 7  # now and then all addresses are tried in between
+    assert apart_s[-20:].count(5) >= 5  # now and then all addresses are tried in between
     kinds = [each.transmit_stamp for each in talk.exchanges()[-10:]]
     assert kinds.count("kernel") >= 5
 

@@ -330,9 +330,9 @@ def test_the_address_that_answers_fastest_is_used():
 def test_a_slightly_faster_address_is_no_reason_to_change():
     addresses = Addresses((ONE, TWO))
     addresses.search()
-    assert addresses.answered(0, 500 * US)
-    assert not addresses.answered(1, 480 * US)
-    assert addresses.answered(1, 400 * US)
+    assert addresses.answered(ONE, 500 * US)
+    assert not addresses.answered(TWO, 480 * US)
+    assert addresses.answered(TWO, 400 * US)
 
 
 def test_a_vehicle_with_another_address_is_found_at_the_next_search():
@@ -372,6 +372,26 @@ def test_new_terms_keep_the_address_and_what_is_under_way():
         talk.take(talk.answer(each))
     talk.pass_until(lambda: talk.path.sessions == [8])
     assert [each.session for each in talk.exchanges()][:2] == [7, 7]
+
+
+def test_another_rate_of_the_same_session_goes_on_with_its_numbers():
+    talk = alive(ONE, TWO)
+    last = talk.sent[-1].request.seq
+    assert talk.path.renew(terms(ONE, TWO, rate=1.0), talk.now_ns) == []
+    assert talk.path.sessions == [7]
+    (*_, following) = talk.next_sent()
+    assert following.request.seq > last
+    assert talk.take(talk.answer(following)) is not None
+    assert talk.path.counts.refused == {}
+
+
+def test_a_path_that_is_made_again_repeats_no_number_of_its_session():
+    first = Conversation(rate=50.0)
+    for _ in range(200):
+        first.take(first.answer(*first.next_sent()))
+    again = DirectPath("rov1", terms(), first.now_ns + S)
+    to_send, _ = again.serve(first.now_ns + S)
+    assert to_send[0].request.seq > first.sent[-1].request.seq
 
 
 def test_the_end_hands_out_what_is_held():

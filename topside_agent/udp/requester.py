@@ -24,7 +24,7 @@ from topside_agent.udp.interface import DirectExchange
 if TYPE_CHECKING:
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
-    from topside_agent.udp.interface import PathTerms
+    from topside_agent.udp.interface import Address, PathTerms
 
 Refusal = Literal["unknown", "tag", "slept", "invalid_pi_time"]
 """Why an answer made no exchange: it answers no request that is waited for (late, repeated, forged); somebody
@@ -59,8 +59,7 @@ class Sent(NamedTuple):
 
     seq: int
     nonce: bytes
-    place: int
-    """Which address it went to."""
+    address: Address
     is_trial: bool
     """Whether it went to all addresses: that some of them do not answer is no time-out."""
     sent_raw_ns: int
@@ -131,13 +130,13 @@ class _Held:
 class Requester:
     """Numbers and seals requests, and pairs answers with them; several may be under way."""
 
-    def __init__(self, vehicle: str, terms: PathTerms) -> None:
+    def __init__(self, vehicle: str, terms: PathTerms, first_seq: int = 1) -> None:
         self.session = terms.session
         self.timeouts = 0
         self._vehicle = vehicle
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._seal = Seal(terms.key)
-        self._seq = 0
+        self._seq = first_seq - 1
         self._outstanding: dict[int, Sent] = {}
         self._held: deque[_Held] = deque()
 

@@ -31,7 +31,7 @@ SAMPLE_S = 0.4
 
 _MOST_READINGS = 4
 """More in a row, until one is as narrow as the narrowest of late: the first finds cold caches."""
-_ALIKE = 1.5
+_UNINTERRUPTED = 1.5
 """Readings up to so many times as wide as the narrowest were interrupted by nothing."""
 _TRIALS = 200
 _MOST_SAMPLES = 3
@@ -135,7 +135,7 @@ class StampClock:
             width_ns, middle = after - before, (before + after) // 2
             self._narrow_ns = min(narrow_ns, max(width_ns, 1))
             difference_ns = shown - middle
-            if width_ns <= _ALIKE * self._narrow_ns:
+            if width_ns <= _UNINTERRUPTED * self._narrow_ns:
                 width_ns = round(width_ns * self._inner) + 1
             width_ns += 2 * self._resolution_ns
             state, noticed = self._rate.state(), self._rate.was_set()
@@ -161,6 +161,6 @@ def inner_part(raw_ns: Callable[[], int]) -> tuple[float, int]:
     least = min(
         min(middle - first, last - middle) / max(1, last - first)
         for first, middle, last in seen
-        if last - first <= _ALIKE * narrow_ns
+        if last - first <= _UNINTERRUPTED * narrow_ns
     )
     return 1 - 2 * min(0.25, max(0.0, least) / 2), narrow_ns

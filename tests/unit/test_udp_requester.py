@@ -374,6 +374,16 @@ def test_new_terms_keep_the_address_and_what_is_under_way():
     assert [each.session for each in talk.exchanges()][:2] == [7, 7]
 
 
+def test_new_terms_of_a_lost_path_are_tried_at_once():
+    talk = alive()
+    talk.pass_until(lambda: not talk.path.alive)
+    talk.pass_until(lambda: talk.path._failures > 4, most_s=30)
+    talk.next_sent(2)
+    assert talk.serve() == []
+    talk.path.renew(terms(TWO, session=8), talk.now_ns)
+    assert [each.address for each in talk.serve()] == [TWO]
+
+
 def test_another_rate_of_the_same_session_goes_on_with_its_numbers():
     talk = alive(ONE, TWO)
     last = talk.sent[-1].request.seq

@@ -83,6 +83,8 @@ class DirectPath:
             self._addresses = Addresses(terms.addresses, self._addresses.used)
             self._search_ns = now_ns
         self._take(terms)
+        if not self.alive:
+            self._search_ns, self._failures = now_ns, 0
         return self._lost("silent", now_ns) if self.alive and self._addresses.used is None else []
 
     @property

@@ -40,6 +40,8 @@ class UdpTransport:
         """Exchanges of another one are of before this computer slept."""
         self._clock = StampClock(clock)
         self._look = self._clock.look()
+        self._heard = False
+        """Whether an answer came since the last look."""
         self._sockets = Sockets(clock)
         self._report = report
         self._paths: dict[str, DirectPath] = {}
@@ -187,6 +189,7 @@ class UdpTransport:
             self._refuse(now_ns)
             return
         self._events += states
+        self._heard = True
         self._serve(path, self._clock.raw_ns())
 
     def _refuse(self, now_ns: int) -> None:
@@ -199,7 +202,8 @@ class UdpTransport:
         for each in to_send:
             self._send(path, each)
         if not to_send and path.has_finished:
-            self._events += path.settle(self._take_look(now_ns), self._clock)
+            look = self._take_look(now_ns) if self._heard else self._look
+            self._events += path.settle(look, self._clock)
         self._deadlines.set(path.vehicle, path.due_ns)
 
     def _send(self, path: DirectPath, to_send: ToSend) -> None:
@@ -214,6 +218,7 @@ class UdpTransport:
             )
 
     def _take_look(self, now_ns: int) -> Look:
+        self._heard = False
         before, self._look = self._look, self._clock.look(now_ns)
         if before.slept_ns != self._look.slept_ns:
             for path in self._paths.values():

@@ -138,8 +138,11 @@ class UdpTransport:
             try:
                 self._turn()
             except Exception as error:  # noqa: BLE001 - one datagram must not end the transport
-                self._faults.note(error, "the UDP transport: an internal fault", self._clock.raw_ns())
+                now_ns = self._clock.raw_ns()
+                self._faults.note(error, "the UDP transport: an internal fault", now_ns)
                 self._stopping.wait(_PAUSE_S)
+                for vehicle in self._paths:  # none is left without a deadline
+                    self._deadlines.set(vehicle, now_ns)
         for vehicle in list(self._paths):
             self._events += self._forget(vehicle)
         if self._events:

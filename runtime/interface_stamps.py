@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import socket
+import sys
 from pathlib import Path
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-try:
+if sys.platform == "linux":
     from fcntl import ioctl
-except ImportError:  # Windows
-    ioctl: Any = None  # type: ignore[no-redef]
 
 _SIOCETHTOOL = 0x8946
 _GET_TS_INFO = 0x41
@@ -64,7 +63,7 @@ def stamps_of(name: str, information: bytes) -> InterfaceStamps:
 
 def ask_driver(name: str) -> bytes | None:
     """The driver's answer; None if it has none."""
-    if ioctl is None:
+    if sys.platform != "linux":
         return None
     information = ctypes.create_string_buffer(_INFO.pack(_GET_TS_INFO, 0, 0, 0, 0), _INFO.size)
     request = _REQUEST.pack(name.encode()[:15], ctypes.addressof(information))

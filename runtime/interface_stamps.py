@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import socket
-import sys
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from runtime.system_modules import fcntl
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-if sys.platform == "linux":
-    from fcntl import ioctl
 
 _SIOCETHTOOL = 0x8946
 _GET_TS_INFO = 0x41
@@ -63,13 +61,13 @@ def stamps_of(name: str, information: bytes) -> InterfaceStamps:
 
 def ask_driver(name: str) -> bytes | None:
     """The driver's answer; None if it has none."""
-    if sys.platform != "linux":
+    if fcntl is None:
         return None
     information = ctypes.create_string_buffer(_INFO.pack(_GET_TS_INFO, 0, 0, 0, 0), _INFO.size)
     request = _REQUEST.pack(name.encode()[:15], ctypes.addressof(information))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
-            ioctl(asking.fileno(), _SIOCETHTOOL, request)
+            fcntl.ioctl(asking.fileno(), _SIOCETHTOOL, request)
         except OSError:
             return None
     return information.raw

@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import socket
-import sys
 import tempfile
 import urllib.request
 from pathlib import Path
@@ -81,7 +80,7 @@ def datagram_stamps(
 ) -> Finding:
     """Whether exchanges over UDP can have the kernel's stamps here, and what the interfaces can."""
     check = "stamps of datagrams"
-    if sys.platform != "linux":
+    if platform.system() != "Linux":
         return skipped(check, "only Linux stamps them: exchanges over UDP have the programs' own stamps here")
     refused = StampedSocket.refusal()
     if refused is not None:

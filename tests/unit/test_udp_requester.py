@@ -327,6 +327,15 @@ def test_the_address_that_answers_fastest_is_used():
     assert talk.sent[-1].address == TWO
 
 
+@pytest.mark.parametrize("order", [(ONE, TWO), (TWO, ONE)])
+def test_a_faster_address_that_came_up_later_is_used_from_the_next_look_around_on(order):
+    addresses = Addresses((ONE, TWO), ONE)
+    addresses.search(1)
+    delays = {ONE: 500 * US, TWO: 100 * US}
+    assert [addresses.answered(each, delays[each]) for each in order] == [False, True]
+    assert addresses.used == TWO
+
+
 def test_a_slightly_faster_address_is_no_reason_to_change():
     addresses = Addresses((ONE, TWO))
     addresses.search()

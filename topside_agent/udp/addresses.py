@@ -55,18 +55,16 @@ class Addresses:
         """That address answered; whether the one in use changed."""
         if address not in self.all:
             return False
-        least_ns = min(delay_ns, self._delays.get(address, delay_ns))
-        self._delays[address] = least_ns
+        delays = self._delays
+        delays[address] = min(delay_ns, delays.get(address, delay_ns))
         if self.used is None:
             self.used = address
             return True
-        used_ns = self._delays.get(self.used)
-        if address == self.used or used_ns is None:
+        used_ns, best = delays.get(self.used), min(delays, key=delays.__getitem__)
+        if used_ns is None or delays[best] >= min(_BETTER * used_ns, used_ns - _BETTER_NS):
             return False
-        if least_ns < min(_BETTER * used_ns, used_ns - _BETTER_NS):
-            self.used = address
-            return True
-        return False
+        self.used = best
+        return True
 
     def lost(self) -> None:
         """None of them answers."""

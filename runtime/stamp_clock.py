@@ -20,8 +20,6 @@ from runtime.realtime_rate import rate_source
 from runtime.sleep import SleepCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from runtime.clock import Clock
     from runtime.realtime_rate import RateSource
 
@@ -31,9 +29,6 @@ SAMPLE_S = 0.4
 
 _MOST_READINGS = 4
 """More in a row, until one is as narrow as the narrowest of late: the first finds cold caches."""
-_UNINTERRUPTED = 1.5
-"""Readings up to so many times as wide as the narrowest were interrupted by nothing."""
-_TRIALS = 200
 _MOST_SAMPLES = 3
 """One shows that something changed the clock, the next begins a line, a third one goes on with it."""
 
@@ -68,7 +63,7 @@ class StampClock:
         self._slept_ns = self._sets = 0
         self._last: Reading | None = None
         self._resolution_ns = self._machine.resolution_ns
-        self._inner, self._narrow_ns = inner_part(self._machine.raw_ns)
+        self._narrow_ns = 1_000
         """The narrowest reading of late, and a nanosecond more with each look since."""
         self._raw_resolution_ns = raw_resolution_ns(clock)
         self._simulated = isinstance(clock, SimulatedClock)
@@ -135,8 +130,6 @@ class StampClock:
             width_ns, middle = after - before, (before + after) // 2
             self._narrow_ns = min(narrow_ns, max(width_ns, 1))
             difference_ns = shown - middle
-            if width_ns <= _UNINTERRUPTED * self._narrow_ns:
-                width_ns = round(width_ns * self._inner) + 1
             width_ns += 2 * self._resolution_ns
             state, noticed = self._rate.state(), self._rate.was_set()
             self._sets += noticed
@@ -146,21 +139,3 @@ class StampClock:
             if state is None:
                 break
         return self._line.difference() or (difference_ns, half_width_ns(width_ns, self._resolution_ns))
-
-
-def inner_part(raw_ns: Callable[[], int]) -> tuple[float, int]:
-    """In how large a part of a reading's middle realtime was read, and the narrowest reading, ns.
-
-    Each of the three calls of a reading takes its time. How much at least, three calls for RAW show: the
-    second of them is never nearer to the first or the third than a share of the whole. Half of that share, a
-    quarter of the whole at the most, is taken off at both ends. The assumption: reading realtime is no more
-    lopsided than twice that, where nothing interrupted it.
-    """
-    seen = [(raw_ns(), raw_ns(), raw_ns()) for _ in range(_TRIALS)]
-    narrow_ns = max(1, min(last - first for first, _, last in seen))
-    least = min(
-        min(middle - first, last - middle) / max(1, last - first)
-        for first, middle, last in seen
-        if last - first <= _UNINTERRUPTED * narrow_ns
-    )
-    return 1 - 2 * min(0.25, max(0.0, least) / 2), narrow_ns

@@ -1,7 +1,6 @@
 """Realtime − RAW as a line: a stamp is converted within its half-width, or not at all."""
 
 import random
-from itertools import accumulate, chain, cycle
 
 import pytest
 from hypothesis import given
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from runtime.feasible_lines import FeasibleLines
 from runtime.realtime_line import RealtimeLine
 from runtime.realtime_rate import RateState, UnknownRate
-from runtime.stamp_clock import StampClock, inner_part
+from runtime.stamp_clock import StampClock
 from tests.effort import tries
 
 S, MS = 10**9, 10**6
@@ -178,20 +177,3 @@ def test_a_departure_before_the_clock_was_set_back_is_not_taken_for_a_later_one(
     stamps.look()
     assert stamps.raw_of(departed).raw_ns == sent_ns + 50_000 + 40 * MS
     assert stamps.departed_at(departed, sent_ns) is None
-
-
-def clock_of(*steps):
-    """A clock that goes on by these steps, again and again, a zero first."""
-    times = accumulate(chain([0], cycle(steps)))
-    return lambda: next(times)
-
-
-def test_what_is_taken_off_a_reading_is_half_of_what_its_calls_surely_take():
-    assert inner_part(clock_of(50, 50, 1000)) == (0.5, 100)
-    assert inner_part(clock_of(20, 80, 1000)) == (pytest.approx(0.8), 100)
-    assert inner_part(clock_of(0, 100, 1000)) == (1.0, 100)  # a coarse clock: nothing is
-    assert inner_part(lambda: 5) == (1.0, 1)
-
-
-def test_readings_that_were_interrupted_tell_nothing():
-    assert inner_part(clock_of(50, 50, 1000, 1, 900, 1000)) == (0.5, 100)

@@ -255,7 +255,8 @@ def stop(place, *more):
 
 
 def assert_complete(place, topside):
-    """From the first that was recorded to the last, each that topside finished is recorded once."""
+    """Of a stopped session, once all is written: from the first to the last each is recorded once."""
+    until(lambda: place.metadata()["timeSync"]["tidesync"]["state"] == "stopped", 60, "all that is written")
     recorded = place.recorded()
     keys = [(one.seq, one.origin_ns) for one in recorded]
     assert len(set(keys)) == len(keys)

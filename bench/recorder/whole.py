@@ -87,7 +87,7 @@ class _Scene:
 
     def __init__(self, programs: Programs, vehicles: int) -> None:
         mosquitto, port = started_broker(programs)
-        self.counter = new_counter(programs.folder / "answered")
+        self.counter = new_counter(programs.folder / "answered", vehicles)
         fleet = programs.python("vehicles", "bench.cost.fleet", port, vehicles, self.counter)
         options = ("--broker", f"mqtt://127.0.0.1:{port}", "--rate", _RATE_HZ, "--topside", "topside")
         topside = programs.python("topside", "tidesync", "-q", "topside", *options)

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-scale bench-archive bench-recorder bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-scale bench-archive bench-recorder bench-whole bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -89,6 +89,10 @@ bench-scale: .venv/.dev ## What fleets of 1 to 100 000 vehicles need, by the las
 bench-recorder: .venv/.dev ## What recording 50 and 1000 vehicles costs (10 min; QUICK=1: 3 min); into docs/lab/
 	$(BIN)/python -m bench.recorder $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-recorder.md --json bench/results/bench-recorder.json $(ARGS)
+
+bench-whole: .venv/.dev ## Topside, recorder, dashboard and a browser with 1000 vehicles (13 min; QUICK=1: 3 min); into docs/lab/
+	$(BIN)/python -m bench.recorder --whole $(if $(QUICK),--quick) \
+		--markdown docs/lab/bench-whole.md --json bench/results/bench-whole.json $(ARGS)
 
 bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/lab/
 	$(BIN)/python -m bench.footprint --markdown docs/lab/bench-footprint.md --json bench/results/bench-footprint.json $(ARGS)

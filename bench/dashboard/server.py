@@ -34,7 +34,7 @@ class Server:
         self.port = free_port()
         options = ("--broker", f"mqtt://{LOOPBACK}:{broker}", "--port", str(self.port))
         command = ["-c", _OF_FOLDER, str(folder), "-q", "dashboard", *options]
-        self._program: Program = programs.start(name, [sys.executable, *command])
+        self.program: Program = programs.start(name, [sys.executable, *command])
         self.url = f"http://{LOOPBACK}:{self.port}/"
         wait_until_listening(self.port, name)
         self.read_bytes = 0
@@ -44,11 +44,11 @@ class Server:
     @property
     def memory_mb(self) -> float:
         """Resident."""
-        return self._program.memory_mb()
+        return self.program.memory_mb()
 
     def since(self, now_s: float) -> tuple[float, float]:
         """The share of a core in %, and the stream's bytes a second, since this was asked last."""
-        before, self._at = self._at, (now_s, self._program.cpu_ns(), self.read_bytes)
+        before, self._at = self._at, (now_s, self.program.cpu_ns(), self.read_bytes)
         if before is None:
             return float("nan"), float("nan")
         seconds = now_s - before[0]

@@ -10,6 +10,7 @@ import click
 
 from bench.peers.run import machine
 from bench.recorder.run import Cost, Load, measure
+from bench.recorder.whole import QUICK_SECONDS, SECONDS, measure_whole, whole_document
 from bench.tables import markdown_table, number, tell
 from runtime.version import VERSION
 
@@ -35,13 +36,15 @@ class Figures(NamedTuple):
 
 @click.command()
 @click.option("--quick", is_flag=True, help="30 s each.")
-@click.option("--seconds", type=click.FloatRange(5, 3600), help="Measured each. [default: 120]")
+@click.option("--seconds", type=click.FloatRange(5, 7200), help="Measured each. [default: 120]")
 @click.option("--result-s", default=5.0, show_default=True, help="Seconds between a vehicle's results.")
 @click.option(
     "--beside",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Another version's checkout, to be measured in turn.",
 )
+@click.option("--whole", is_flag=True, help="With topside, dashboard and browser. [default: 600 s]")
+@click.option("--vehicles", default=_WIDE, show_default=True, help="With --whole.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the tables here.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures here.")
 def main(
@@ -50,16 +53,22 @@ def main(
     seconds: float | None,
     result_s: float,
     beside: Path | None,
+    whole: bool,
+    vehicles: int,
     markdown: Path | None,
     json_path: Path | None,
 ) -> None:
     """Measure what recording a fleet costs, on this machine; exits with 1 where a limit is not kept."""
     load_before, runs = os.getloadavg()[0], []
-    for vehicles in (_SMALL, _WIDE):
-        load = Load(vehicles, 1.0, result_s, seconds or (30.0 if quick else 120.0))
+    if whole:
+        found = measure_whole(vehicles, seconds or (QUICK_SECONDS if quick else SECONDS), load_before)
+        tell(found, whole_document(found), markdown, json_path)
+        raise SystemExit(0 if all(verdict.kept for verdict in found.verdicts) else 1)
+    for count in (_SMALL, _WIDE):
+        load = Load(count, 1.0, result_s, seconds or (30.0 if quick else 120.0))
         for source in (None, beside) if beside else (None,):
             which = f" by {source}" if source else ""
-            click.echo(f"{vehicles} vehicles{which}", err=True)
+            click.echo(f"{count} vehicles{which}", err=True)
             cost = measure(load, source) if source else measure(load)
             runs.append(Run(load, cost, beside=source is not None))
             click.echo(cost, err=True)

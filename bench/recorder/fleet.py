@@ -89,9 +89,9 @@ class Vehicles:
 
     def clock(self, number: int) -> bytes:
         """The one piece there is, from the beginning to now."""
-        now_ns = time.time_ns() + _AHEAD_NS - _DIFFERENCE_NS - number * 10**9
-        from_ns = self._began_ns - _DIFFERENCE_NS - number * 10**9
-        ends = (from_ns, from_ns + _DIFFERENCE_NS, now_ns, now_ns + _DIFFERENCE_NS)
+        difference_ns = _DIFFERENCE_NS + number * 10**9
+        now_ns, from_ns = time.time_ns() + _AHEAD_NS - difference_ns, self._began_ns - difference_ns
+        ends = (from_ns, from_ns + difference_ns, now_ns, now_ns + difference_ns)
         return (_CLOCK % (number, number, *ends, f"rov{number}")).encode()
 
 

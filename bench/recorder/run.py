@@ -73,8 +73,8 @@ class Cost(NamedTuple):
 def measure(load: Load, source: Path = _ROOT) -> Cost:
     """Record a session with the recorder of `source`, another checkout perhaps."""
     with tempfile.TemporaryDirectory(prefix="bench-recorder-") as made, Programs(Path(made)) as programs:
-        port = broker(programs)
-        recorder = _Recorder(programs, programs.folder, port, source)
+        _, port = started_broker(programs)
+        recorder = Recorder(programs, programs.folder, port, source)
         counter = new_counter(programs.folder / "published")
         fleet = (port, load.vehicles, load.rate_hz, load.result_s, counter)
         programs.python("fleet", "bench.recorder.fleet", *fleet)
@@ -82,22 +82,24 @@ def measure(load: Load, source: Path = _ROOT) -> Cost:
         recorder.session("start", "--mission", MISSION, "--name", SESSION)
         time.sleep(_WARM_UP_S)
         used = _used(recorder, counter, load.seconds)
-        ended = _ended(recorder)
+        ending = ended(recorder)
         if dead := programs.dead():
             raise NotReadyError(f"{', '.join(dead)} ended")
-        return Cost(*used, *ended)
+        return Cost(*used, *ending)
 
 
-def broker(programs: Programs) -> int:
-    """The port of a mosquitto that keeps as much for a recorder as ours do (broker/mosquitto.conf)."""
+def started_broker(programs: Programs) -> tuple[Program, int]:
+    """A mosquitto and its port, that keeps as much for a recorder as ours do (broker/mosquitto.conf)."""
     port, settings = free_port(), programs.folder / "mosquitto.conf"
     settings.write_text(_MOSQUITTO.format(port=port))
-    programs.start("mosquitto", [installed("mosquitto") or "mosquitto", "-c", str(settings)])
+    program = programs.start("mosquitto", [installed("mosquitto") or "mosquitto", "-c", str(settings)])
     wait_until_listening(port, "mosquitto")
-    return port
+    return program, port
 
 
-class _Recorder:
+class Recorder:
+    """The program, and the session that is recorded in `folder`."""
+
     def __init__(self, programs: Programs, folder: Path, port: int, source: Path) -> None:
         self._url = f"mqtt://127.0.0.1:{port}"
         self.folder = folder / "root" / MISSION / f"session_{SESSION}"
@@ -107,6 +109,7 @@ class _Recorder:
         self.program: Program = programs.start("recorder", command)
 
     def session(self, *arguments: str) -> None:
+        """The command of that name."""
         command = [sys.executable, "-m", "tidesync", "session", *arguments, "--broker", self._url]
         command += ["--timeout", str(_LONGEST_STOP_S)]
         subprocess.run(command, capture_output=True, cwd=_ROOT, check=True)
@@ -122,7 +125,7 @@ class _Recorder:
         return found["timeSync"]["tidesync"]  # type: ignore[index,no-any-return]
 
 
-def _used(recorder: _Recorder, counter: Path, seconds: float) -> tuple[float, float, float, float, float]:
+def _used(recorder: Recorder, counter: Path, seconds: float) -> tuple[float, float, float, float, float]:
     program = recorder.program
     began_s, made = time.monotonic(), answered(counter)
     cpu_ns, written = program.cpu_ns(), recorder.written()
@@ -133,7 +136,8 @@ def _used(recorder: _Recorder, counter: Path, seconds: float) -> tuple[float, fl
     return *per_s, program.memory_mb()
 
 
-def _ended(recorder: _Recorder) -> tuple[float, float, float, int]:
+def ended(recorder: Recorder) -> tuple[float, float, float, int]:
+    """Stop the session: bytes of its files for each exchange, and the last three of `Cost`."""
     began_s, answered_s, closed_s = time.monotonic(), nan, nan
     with suppress(subprocess.CalledProcessError):  # it was silent for too long
         recorder.session("stop", SESSION)

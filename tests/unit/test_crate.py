@@ -36,7 +36,9 @@ from tidesync.sessions.crate.paths import id_of, path_of
 from tidesync.sessions.crate.properties import properties_of, run_of
 from tidesync.sessions.crate.reading import read_contents
 from tidesync.sessions.errors import UnusableCrateError
+from tidesync.sessions.frames import frame_of, parts_of
 from tidesync.sessions.journal import lines_of
+from tidesync.sessions.recorder import files
 
 LICENSE = "https://creativecommons.org/licenses/by/4.0/"
 NAME = "session_2026-05-01T12-00-00Z"
@@ -311,6 +313,27 @@ def test_a_bag_in_wal_mode_is_read_with_its_log_and_gets_no_files(whole, session
     assert found == {f"session_1/in-water_7/{name}" for name in names}
     with contextlib.closing(sqlite3.connect(crate / "session_1/in-water_7/dive.topside.db3")) as database:
         assert database.execute("SELECT max(id) FROM messages").fetchone()[0] <= 90
+    assert reproduce(crate, capsys)[0] == 0
+
+
+def test_a_session_recorded_in_frames_is_corrected_published_and_reproduced_as_a_plain_one(
+    session, tmp_path, capsys
+):
+    plain, frames = parts_of(session / "time_sync" / "exchanges.jsonl")
+    table = session / "in-water_7" / "session.topside.csv"
+    correct(session)
+    made = table.read_bytes()
+    lines = plain.read_bytes().splitlines(keepends=True)
+    plain.unlink()
+    for begin in range(0, len(lines), 30):
+        files.append_frame(frames, frame_of(b"".join(lines[begin : begin + 30])), None)
+    correct(session, "--again")
+    assert table.read_bytes() == made
+    crate = tmp_path / "crate"
+    assert export(session, "--output", str(crate)) == 0
+    entity = entities(crate)["session_1/time_sync/exchanges.jsonl.zst"]
+    assert entity["encodingFormat"] == "application/zstd"
+    assert "session_1/time_sync/exchanges.jsonl" not in files_in(crate)
     assert reproduce(crate, capsys)[0] == 0
 
 

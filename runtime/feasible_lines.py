@@ -15,15 +15,11 @@ class FeasibleLines:
 
     __slots__ = ("_polygon", "level", "slope", "spread")
 
-    def __init__(self, at: float, low: float, high: float, steepest: float) -> None:
-        """Through `low` to `high` at `at`, with slopes up to ±`steepest`."""
-        self._polygon = [
-            (low + at * steepest, -steepest),
-            (low - at * steepest, steepest),
-            (high - at * steepest, steepest),
-            (high + at * steepest, -steepest),
-        ]
-        self.hold((low + high) / 2, 0.0)
+    def __init__(self, low: float, high: float, slopes: tuple[float, float]) -> None:
+        """Through `low` to `high` at the origin, with slopes from the one to the other."""
+        least, greatest = slopes
+        self._polygon = [(low, least), (low, greatest), (high, greatest), (high, least)]
+        self.hold((low + high) / 2, (least + greatest) / 2)
 
     def hold(self, level: float, slope: float) -> None:
         """Hold this line, which is within all intervals."""

@@ -48,8 +48,8 @@ class _Generation(NamedTuple):
     lines: FeasibleLines
 
     @classmethod
-    def of(cls, raw_ns: int, difference_ns: int, half_ns: float) -> _Generation:
-        return cls(raw_ns, difference_ns, FeasibleLines(0.0, -half_ns, half_ns, _STEEPEST))
+    def of(cls, raw_ns: int, difference_ns: int, half_ns: float, state: RateState) -> _Generation:
+        return cls(raw_ns, difference_ns, FeasibleLines(-half_ns, half_ns, state.rates))
 
     def cut(self, raw_ns: int, difference_ns: int, half_ns: float) -> None:
         level = difference_ns - self.level_ns
@@ -88,7 +88,7 @@ class RealtimeLine:
         half_ns = width_ns / 2 + self._uneven_ns
         if self._used is None or self._next is None:
             half_ns += width_ns / 2 * _STEEPEST
-            self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns)
+            self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns, state)
             self._value, self._off, self._cut_off = 0.0, half_ns, 0.0
             self.begun_ns = raw_ns
             return False
@@ -108,7 +108,7 @@ class RealtimeLine:
             self._end(state)
             return False
         if raw_ns - self._next.begun_ns > _GENERATION_NS:
-            self._hand_over(_Generation.of(raw_ns, difference_ns, half_ns))
+            self._hand_over(_Generation.of(raw_ns, difference_ns, half_ns, state))
         elif raw_ns - self._next_taken_ns > _APART_NS:
             self._next_taken_ns = raw_ns
             self._next.cut(raw_ns, difference_ns, half_ns)

@@ -9,10 +9,12 @@ import sys
 from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
+from runtime.clock import FASTEST_SLEW_PPM
 from runtime.kernel_clock import NOMINAL_TICK_US, ClockSetTimer, c_library
 
 _ADJ_OFFSET_SS_READ = 0xA001
 """Reads what adjtime(3) has still to slew, in place of the loop's offset; changes nothing."""
+_FASTEST, _STATED_WITHIN = FASTEST_SLEW_PPM * 1e-6, 20e-6
 _STA_PLL = 1
 _EVERY = 3
 """An offset is pending only while the loop runs, or ran: it is looked for at every third call."""
@@ -33,6 +35,17 @@ class RateState(NamedTuple):
     tick: int = NOMINAL_TICK_US
     adjusting: int = 0
     """What adjtime(3) has still to slew."""
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """The least and the greatest rate of realtime against RAW, as fractions: what adjtimex says ± 20 ppm.
+
+        While an offset or adjtime is being slewed away, anything that the kernel does.
+        """
+        if self.offset or self.adjusting:
+            return -_FASTEST, _FASTEST
+        rate = (self.tick - NOMINAL_TICK_US) * 1e-4 + self.frequency / 65_536e6
+        return rate - _STATED_WITHIN, rate + _STATED_WITHIN
 
     @property
     def uneven_ns(self) -> int:

@@ -90,6 +90,7 @@ class StampClock:
         if self._simulated:
             reading = read(self._clock)
             difference_ns, half_ns = reading.realtime_minus_raw_ns, reading.width_ns // 2 + 1
+            self._slept_ns += self._sleep.slept_ns()
         if self._compares:
             now = Reading(first_ns, difference_ns, 2 * half_ns)
             self._sets += self._last is not None and was_set(self._last, now)

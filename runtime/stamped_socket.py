@@ -57,6 +57,13 @@ class StampedSocket:
         """The kernel's number of the next datagram that is sent."""
         self._left: OrderedDict[int, int] = OrderedDict()
 
+    @classmethod
+    def refusal(cls) -> str | None:
+        """Why this system gives no stamps; None if it does."""
+        asked = cls(socket.AF_INET)
+        asked.close()
+        return asked.refused
+
     def wait_at_most(self, seconds: float) -> None:
         """Have `receive` wait: one system call for a datagram, where a time-out of Python's polls first."""
         self.socket.setblocking(True)

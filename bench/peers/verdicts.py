@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     Scores = Mapping[str, Mapping[str, Score]]  # by condition, then by row
 
 OURS, OURS_AFTERWARDS, OURS_LIVE = "ours", "ours, afterwards", "ours, live"
-ALL_OURS = (OURS, OURS_AFTERWARDS, OURS_LIVE)
-LSL, PAHO = "LSL", "paho-mosquitto"
+OURS_DIRECT = "ours, direct"
+ALL_OURS = (OURS, OURS_AFTERWARDS, OURS_LIVE, OURS_DIRECT)
+LSL, PAHO, CHRONY = "LSL", "paho-mosquitto", "chrony"
+STATED_TO_CHRONY = 0.5
 P95_BUSY_TO_IDLE = 2.0
 SAME_COUNT = 1.05
 """Rows made of at most so many times our exchanges are compared on the asymmetric link."""
@@ -48,7 +50,13 @@ class Verdict(NamedTuple):
 
 def verdicts(scores: Scores, singles: Mapping[str, Mapping[str, Single]]) -> list[Verdict]:
     """Every promise for which there are figures."""
-    found = [*_against_lsl(scores), *_calm_when_busy(scores), *_on_jitter(scores), *_covered(scores)]
+    found = [
+        *_against_lsl(scores),
+        *_direct(scores),
+        *_calm_when_busy(scores),
+        *_on_jitter(scores),
+        *_covered(scores),
+    ]
     found += _against_paho(singles)
     return [verdict for verdict in found if not (isnan(verdict.measured) or isnan(verdict.limit))]
 
@@ -64,6 +72,20 @@ def _against_lsl(scores: Scores) -> Iterator[Verdict]:
             ours, lsl = rows[OURS], rows[LSL]
             yield _of(f"{condition}: median error no worse than LSL's, us", ours.error, lsl.error)
             yield _of(f"{condition}: stated error no larger than LSL's, us", ours.stated, lsl.stated)
+
+
+def _direct(scores: Scores) -> Iterator[Verdict]:
+    """Straight: beside chrony, which is, too, and beside ours through the broker."""
+    for condition, rows in scores.items():
+        direct, chrony, ours = (rows.get(name) for name in (OURS_DIRECT, CHRONY, OURS))
+        if direct is not None and chrony is not None and condition in {"idle", "busy"}:
+            promise = f"{condition}: {OURS_DIRECT}: median error no worse than chrony's, us"
+            yield _of(promise, direct.error, chrony.error)
+            promise = f"{condition}: {OURS_DIRECT}: stated error at most {STATED_TO_CHRONY:g} × chrony's, us"
+            yield _of(promise, direct.stated, chrony.stated.times(STATED_TO_CHRONY))
+        if direct is not None and ours is not None and condition in {"jitter", "asymmetric"}:
+            promise = f"{condition}: {OURS_DIRECT}: stated error no larger than through the broker, us"
+            yield _of(promise, direct.stated, ours.stated)
 
 
 def _calm_when_busy(scores: Scores) -> Iterator[Verdict]:

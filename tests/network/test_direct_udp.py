@@ -13,6 +13,7 @@ from runtime.clock import SimulatedClock, SystemClock
 from schemas.datagram import Request, Seal, pack_request
 from tests.deadline import until, within
 from topside_agent.udp.interface import Address, DirectExchange, PathState, PathTerms
+from topside_agent.udp.path import DirectPath
 from topside_agent.udp.service import UdpTransport
 
 KEY = bytes(range(32))
@@ -116,6 +117,22 @@ def test_a_path_that_dies_is_lost_and_found_again(transport, services, heard):
     within(lambda: not heard.states()[-1].alive, 2)
     services(port=service.port)
     within(lambda: heard.states()[-1].alive, 3)
+
+
+def test_an_internal_fault_holds_no_vehicle_up_for_long(transport, services, heard, monkeypatch):
+    service, faults = services(), []
+    serve = DirectPath.serve
+
+    def faulty(path, now_ns):
+        if len(faults) < 3:
+            faults.append(now_ns)
+            raise ZeroDivisionError
+        return serve(path, now_ns)
+
+    monkeypatch.setattr(DirectPath, "serve", faulty)
+    transport.measure("rov1", terms(Address("127.0.0.1", service.port)))
+    until(heard.exchanges)
+    assert len(faults) == 3
 
 
 def attacks(chance):

@@ -1,6 +1,7 @@
 """The doctor's checks: what was found in, the finding out."""
 
 import socket
+import sys
 import threading
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,7 +15,9 @@ from broker.settings import ConnectionSettings
 from runtime import chrony
 from runtime.clock import SystemClock, read
 from runtime.clock_daemons import Daemon
+from runtime.interface_stamps import InterfaceStamps
 from runtime.kernel_clock import KernelState
+from runtime.realtime_rate import RateState
 from runtime.version import VERSION
 from schemas import topics
 from schemas.choice import FRESH_S
@@ -409,6 +412,23 @@ def test_little_room_is_reported(tmp_path, monkeypatch, free_bytes, verdict):
     usage = (10**12, 0, free_bytes)
     monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda _: type("U", (), {"free": usage[2]}))
     assert machine_checks.disk(tmp_path).verdict == verdict
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps datagrams")
+@pytest.mark.parametrize(
+    ("refused", "state", "verdict", "words"),
+    [
+        (None, RateState(), "ok", "in software. eth0: arrivals alone"),
+        ("the system refuses them: not permitted", RateState(), "warn", "not permitted"),
+        (None, None, "warn", "adjtimex"),
+    ],
+)
+def test_stamps_of_datagrams_are_said_and_why_there_are_none(monkeypatch, refused, state, verdict, words):
+    monkeypatch.setattr(machine_checks.StampedSocket, "refusal", lambda: refused)
+    interfaces = [InterfaceStamps("eth0", software=False, hardware_clock=None)]
+    finding = machine_checks.datagram_stamps(lambda: state, lambda: interfaces)
+    assert finding.verdict == verdict
+    assert words in finding.found
 
 
 @pytest.mark.parametrize(("version", "verdict"), [("2.2.0", "ok"), ("1.6.1", "warn"), ("3.0.0", "warn")])

@@ -15,19 +15,15 @@ _BETTER, _BETTER_NS = 0.9, 20_000
 
 
 class Addresses:
-    """A search asks each address `_ROUND` times; `used` is the place of the one in use."""
+    """A search asks each address `_ROUND` times."""
 
     def __init__(self, addresses: tuple[Address, ...], preferred: Address | None = None) -> None:
         self.all = addresses[:MOST_ADDRESSES]
-        self.used: int | None = self.all.index(preferred) if preferred in self.all else None
-        self._delays: dict[int, int] = {}
-        self._unreachable: set[int] = set()
+        self.used = preferred if preferred in self.all else None
+        """The one in use; None if none answers."""
+        self._delays: dict[Address, int] = {}
+        self._unreachable: set[Address] = set()
         self._left = 0
-
-    @property
-    def in_use(self) -> Address | None:
-        """The address in use."""
-        return None if self.used is None else self.all[self.used]
 
     @property
     def are_unreachable(self) -> bool:
@@ -44,31 +40,31 @@ class Addresses:
         """Whether a search is not through yet."""
         return self._left > 0
 
-    def to_ask(self) -> list[int]:
-        """The places to send to next: all in a search, else the one in use."""
+    def to_ask(self) -> tuple[Address, ...]:
+        """Where to send to next: all in a search, else the one in use."""
         if self._left:
             self._left -= 1
-            return list(range(len(self.all)))
-        return [] if self.used is None else [self.used]
+            return self.all
+        return () if self.used is None else (self.used,)
 
-    def sent(self, place: int, *, sent: bool) -> None:
+    def sent(self, address: Address, *, sent: bool) -> None:
         """Whether a datagram could be sent there."""
-        (self._unreachable.discard if sent else self._unreachable.add)(place)
+        (self._unreachable.discard if sent else self._unreachable.add)(address)
 
-    def answered(self, place: int, delay_ns: int) -> bool:
+    def answered(self, address: Address, delay_ns: int) -> bool:
         """That address answered; whether the one in use changed."""
-        least_ns = min(delay_ns, self._delays.get(place, delay_ns))
-        self._delays[place] = least_ns
-        if self.used is None:
-            self.used = place
-            return True
-        used_ns = self._delays.get(self.used)
-        if place == self.used or used_ns is None:
+        if address not in self.all:
             return False
-        if least_ns < min(_BETTER * used_ns, used_ns - _BETTER_NS):
-            self.used = place
+        delays = self._delays
+        delays[address] = min(delay_ns, delays.get(address, delay_ns))
+        if self.used is None:
+            self.used = address
             return True
-        return False
+        used_ns, best = delays.get(self.used), min(delays, key=delays.__getitem__)
+        if used_ns is None or delays[best] >= min(_BETTER * used_ns, used_ns - _BETTER_NS):
+            return False
+        self.used = best
+        return True
 
     def lost(self) -> None:
         """None of them answers."""

@@ -10,9 +10,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from topside_agent.measuring.timing import PingSchedule
-from topside_agent.udp.addresses import Addresses
+from topside_agent.udp.addresses import MOST_ADDRESSES, Addresses
 from topside_agent.udp.interface import PathCounts, PathState
-from topside_agent.udp.requester import Requester, Sent
+from topside_agent.udp.requester import HOLD_NS, Requester, Sent
 
 if TYPE_CHECKING:
     from runtime.stamp_clock import Look
@@ -35,13 +35,15 @@ _OVERDUE_NS = 750_000_000
 """Between looks for what was held or waited for too long."""
 _ROUND_NS = 20_000_000
 _BURST, _BURST_INTERVAL_NS = 16, 20_000_000
+_SEQ_NS, _SEQS = 10_000_000, 2**31
+"""Requests are numbered from RAW in this unit on, more often than which none is sent for long."""
 
 
 class ToSend(NamedTuple):
     """A datagram to be sent now; `was_sent` follows."""
 
     address: Address
-    place: int
+    is_trial: bool
     data: bytes
     request: Request
 
@@ -60,20 +62,30 @@ class DirectPath:
         self._unanswered = 0
         self._silent_since_ns: int | None = None
         """When the first request was sent that no later answer followed."""
+        self._collects = False
+        """Whether the next request only asks for a transmit stamp: the one that is due comes too late."""
         self._sent_ns = self._overdue_ns = self._failures = 0
         self._search_ns = now_ns
         self._requesters: list[Requester] = []
         """Of the session, after that of the one before while something of it is under way."""
-        self._take(terms, None, now_ns)
+        self._addresses = Addresses(terms.addresses)
+        self._begin(terms, now_ns)
+        self._take(terms)
 
     def renew(self, terms: PathTerms, now_ns: int) -> list[PathState]:
-        """Go on with new terms."""
-        for requester in self._requesters:
-            requester.close()
-        self._timeouts += self._requester.timeouts
-        before = self._addresses.in_use
-        self._take(terms, before, now_ns)
-        return self._lost("silent", now_ns) if self.alive and self._addresses.in_use is None else []
+        """Go on with new terms, or with others of the same session."""
+        if terms.session != self._requester.session:
+            for requester in self._requesters:
+                requester.close()
+            self._timeouts += self._requester.timeouts
+            self._begin(terms, now_ns)
+        if terms.addresses[:MOST_ADDRESSES] != self._addresses.all:
+            self._addresses = Addresses(terms.addresses, self._addresses.used)
+            self._search_ns = now_ns
+        self._take(terms)
+        if not self.alive:
+            self._search_ns, self._failures = now_ns, 0
+        return self._lost("silent", now_ns) if self.alive and self._addresses.used is None else []
 
     @property
     def sessions(self) -> list[int]:
@@ -84,7 +96,7 @@ class DirectPath:
     def counts(self) -> PathCounts:
         """For other threads."""
         timeouts = self._timeouts + self._requester.timeouts
-        return PathCounts(self.exchanges, timeouts, dict(self.refused), self.alive, self._addresses.in_use)
+        return PathCounts(self.exchanges, timeouts, dict(self.refused), self.alive, self._addresses.used)
 
     def burst(self, now_ns: int) -> None:
         """Make `_BURST` exchanges as soon as possible."""
@@ -111,15 +123,16 @@ class DirectPath:
             return [], states
         if now_ns >= self._search_ns:
             self._begin_search(now_ns)
-        places = self._addresses.to_ask()
+        is_trial = self._addresses.is_searching
+        addresses = self._addresses.to_ask()
         self._sent_ns = now_ns
-        if self.alive:
+        if self.alive and not self._collects:
             self._schedule.sent(now_ns)
-        if places and self._silent_since_ns is None:
+        if addresses and self._silent_since_ns is None:
             self._silent_since_ns = now_ns
-        self._unanswered += bool(places)
-        addresses = self._addresses.all
-        return [ToSend(addresses[place], place, *self._requester.request()) for place in places], states
+        self._unanswered += bool(addresses)
+        to_send = [ToSend(each, is_trial, *self._requester.request()) for each in addresses]
+        return to_send, states
 
     def was_sent(
         self,
@@ -132,13 +145,15 @@ class DirectPath:
         generation: int,
     ) -> None:
         """It was sent as datagram `number`, after `sent_ns`; `sets` is the last look's."""
-        self._addresses.sent(to_send.place, sent=True)
+        self._addresses.sent(to_send.address, sent=True)
         seq, nonce = to_send.request.seq, to_send.request.nonce
-        self._requester.sent(Sent(seq, nonce, to_send.place, sent_ns, sets, generation, number, departures))
+        self._requester.sent(
+            Sent(seq, nonce, to_send.address, to_send.is_trial, sent_ns, sets, generation, number, departures)
+        )
 
     def was_not_sent(self, to_send: ToSend) -> None:
         """The system could not send it."""
-        self._addresses.sent(to_send.place, sent=False)
+        self._addresses.sent(to_send.address, sent=False)
 
     # What arrives
 
@@ -157,7 +172,8 @@ class DirectPath:
         if requester is not self._requester:
             requester.close()
             return []
-        changed = self._addresses.answered(sent.place, delay_ns)
+        self._collects = not self._collects and self._schedule.due_ns - now_ns > HOLD_NS
+        changed = self._addresses.answered(sent.address, delay_ns)
         return self._came_up(now_ns) if changed or not self.alive else []
 
     @property
@@ -189,10 +205,13 @@ class DirectPath:
 
     # Inside
 
-    def _take(self, terms: PathTerms, preferred: Address | None, now_ns: int) -> None:
-        self._requester = Requester(self.vehicle, terms)
+    def _begin(self, terms: PathTerms, now_ns: int) -> None:
+        """A session, which may be one that a path of before had: its numbers go on with the time."""
+        self._requester = Requester(self.vehicle, terms, first_seq=now_ns // _SEQ_NS % _SEQS + 1)
         self._requesters = [*self._requesters[-1:], self._requester]
-        self._addresses = Addresses(terms.addresses, preferred)
+        self._unanswered, self._silent_since_ns = 0, None
+
+    def _take(self, terms: PathTerms) -> None:
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._schedule = PingSchedule(
             self.vehicle,
@@ -201,8 +220,6 @@ class DirectPath:
             burst_interval_ns=_BURST_INTERVAL_NS,
             train=terms.train,
         )
-        self._search_ns = now_ns
-        self._unanswered, self._silent_since_ns = 0, None
 
     @property
     def _patience_ns(self) -> int:
@@ -217,7 +234,9 @@ class DirectPath:
             return self._sent_ns + _ROUND_NS
         if not self.alive:
             return self._search_ns
-        if self._unanswered:
+        if self._collects and not self._unanswered:
+            due_ns = self._sent_ns
+        elif self._unanswered:
             due_ns = self._sent_ns + max(self._patience_ns, _RETRY_NS if self._unanswered > 1 else 0)
         else:
             due_ns = self._schedule.due_ns
@@ -267,6 +286,6 @@ class DirectPath:
             self.vehicle,
             self._requester.session,
             alive=self.alive,
-            address=self._addresses.in_use,
+            address=self._addresses.used,
             reason=reason,
         )

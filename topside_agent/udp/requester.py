@@ -24,7 +24,7 @@ from topside_agent.udp.interface import DirectExchange
 if TYPE_CHECKING:
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
-    from topside_agent.udp.interface import PathTerms
+    from topside_agent.udp.interface import Address, PathTerms
 
 Refusal = Literal["unknown", "tag", "slept", "invalid_pi_time"]
 """Why an answer made no exchange: it answers no request that is waited for (late, repeated, forged); somebody
@@ -32,7 +32,8 @@ without the key made it; this computer slept meanwhile; its stamps contradict ea
 
 _MOST_OUTSTANDING = 12
 """Fewer than the answers whose transmit stamps a vehicle keeps."""
-_HOLD_NS = 1_000_000_000
+HOLD_NS = 1_000_000_000
+"""How long an exchange waits for its transmit stamp."""
 _NONCE = 8
 
 
@@ -58,8 +59,9 @@ class Sent(NamedTuple):
 
     seq: int
     nonce: bytes
-    place: int
-    """Which address it went to."""
+    address: Address
+    is_trial: bool
+    """Whether it went to all addresses: that some of them do not answer is no time-out."""
     sent_raw_ns: int
     sets: int
     generation: int
@@ -128,13 +130,13 @@ class _Held:
 class Requester:
     """Numbers and seals requests, and pairs answers with them; several may be under way."""
 
-    def __init__(self, vehicle: str, terms: PathTerms) -> None:
+    def __init__(self, vehicle: str, terms: PathTerms, first_seq: int = 1) -> None:
         self.session = terms.session
         self.timeouts = 0
         self._vehicle = vehicle
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._seal = Seal(terms.key)
-        self._seq = 0
+        self._seq = first_seq - 1
         self._outstanding: dict[int, Sent] = {}
         self._held: deque[_Held] = deque()
 
@@ -163,8 +165,7 @@ class Requester:
         """The request was sent."""
         self._outstanding[sent.seq] = sent
         if len(self._outstanding) > _MOST_OUTSTANDING:
-            del self._outstanding[next(iter(self._outstanding))]
-            self.timeouts += 1
+            self._give_up(next(iter(self._outstanding)))
 
     def answered(self, data: bytes, answer: Answer, arrived_ns: int, heard_raw_ns: int) -> Sent | Refusal:
         """Take an answer, by the kernel of realtime `arrived_ns` (0: not known); which request it answers.
@@ -200,10 +201,12 @@ class Requester:
         """Give up requests that took `timeout_s`, and departures that were waited for long enough."""
         for seq, sent in list(self._outstanding.items()):
             if now_raw_ns - sent.sent_raw_ns >= self._timeout_ns:
-                del self._outstanding[seq]
-                self.timeouts += 1
+                self._give_up(seq)
         for held in self._held:
-            held.wanted &= now_raw_ns - held.heard_raw_ns < _HOLD_NS
+            held.wanted &= now_raw_ns - held.heard_raw_ns < HOLD_NS
+
+    def _give_up(self, seq: int) -> None:
+        self.timeouts += not self._outstanding.pop(seq).is_trial
 
     def close(self) -> None:
         """No request follows: what is held is complete as it is."""

@@ -40,6 +40,8 @@ class UdpTransport:
         """Exchanges of another one are of before this computer slept."""
         self._clock = StampClock(clock)
         self._look = self._clock.look()
+        self._heard = False
+        """Whether an answer came since the last look."""
         self._sockets = Sockets(clock)
         self._report = report
         self._paths: dict[str, DirectPath] = {}
@@ -136,8 +138,11 @@ class UdpTransport:
             try:
                 self._turn()
             except Exception as error:  # noqa: BLE001 - one datagram must not end the transport
-                self._faults.note(error, "the UDP transport: an internal fault", self._clock.raw_ns())
+                now_ns = self._clock.raw_ns()
+                self._faults.note(error, "the UDP transport: an internal fault", now_ns)
                 self._stopping.wait(_PAUSE_S)
+                for vehicle in self._paths:  # none is left without a deadline
+                    self._deadlines.set(vehicle, now_ns)
         for vehicle in list(self._paths):
             self._events += self._forget(vehicle)
         if self._events:
@@ -187,6 +192,7 @@ class UdpTransport:
             self._refuse(now_ns)
             return
         self._events += states
+        self._heard = True
         self._serve(path, self._clock.raw_ns())
 
     def _refuse(self, now_ns: int) -> None:
@@ -199,7 +205,8 @@ class UdpTransport:
         for each in to_send:
             self._send(path, each)
         if not to_send and path.has_finished:
-            self._events += path.settle(self._take_look(now_ns), self._clock)
+            look = self._take_look(now_ns) if self._heard else self._look
+            self._events += path.settle(look, self._clock)
         self._deadlines.set(path.vehicle, path.due_ns)
 
     def _send(self, path: DirectPath, to_send: ToSend) -> None:
@@ -214,6 +221,7 @@ class UdpTransport:
             )
 
     def _take_look(self, now_ns: int) -> Look:
+        self._heard = False
         before, self._look = self._look, self._clock.look(now_ns)
         if before.slept_ns != self._look.slept_ns:
             for path in self._paths.values():

@@ -43,7 +43,7 @@ class Sockets:
             family, to = self._known.get(address) or self._resolve(address)
             used = self._families.get(family) or self._open(family)
         except OSError as error:
-            self._faults.warning(
+            self._faults.info(
                 address, f"{address}: no datagram can be sent there: {error}", self._clock.raw_ns()
             )
             return None

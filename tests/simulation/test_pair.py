@@ -1,4 +1,4 @@
-"""The offset between two vehicles, from what one topside measured of both: within its bound, and the loop closes."""
+"""The offset between two vehicles, as one topside measured both: within its bound, and the loop closes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Realtime − RAW is read with an error: a bound that direct exchanges made narrower than that allows for it."""
+"""Realtime − RAW is read with an error, which a bound from direct exchanges has to allow for."""
 
 import random
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Integers
 
 READ_WITHIN_NS = 20_000
-"""Readings of realtime − RAW that are known to this are taken as they are, without direct exchanges: waking up
-the programs takes longer."""
+"""Readings of realtime − RAW that are known to this are taken as they are, unless exchanges came directly: to
+wake up the programs takes longer."""
 _MOST_NS = 2**63 - 1
 SAME_BOOT_NS = 5_000_000_000
 """A boot moves topside's realtime − RAW by at least its uptime; slewing moves it by 0.9 s in half an hour."""

@@ -75,7 +75,8 @@ def assemble(
     """The estimate at `at_ns` of topside's estimation clock, conditional.
 
     `interval` is the bound there (ns, relative to the timebase), `difference_ns` topside's realtime − RAW,
-    `directly` whether exchanges came directly in this timebase, `warmup` the factor by which likely errors grow while little has been watched.
+    `directly` whether exchanges came directly in this timebase, `warmup` the factor by which likely errors
+    grow while little has been watched.
     """
     at_s = timebase.seconds(at_ns)
     within_ns = newest.differences_within_ns(directly=directly)

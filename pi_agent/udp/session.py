@@ -88,7 +88,7 @@ class Session:
         self._departures: OrderedDict[int, _Departure] = OrderedDict()
 
     def sent(self, seq: int, number: int, look: Look, transmit_raw_ns: int) -> None:
-        """The answer to `seq`, with the difference of `look`, was sent as `number` after `transmit_raw_ns`."""
+        """The answer to `seq`, with `look`'s difference, was sent as `number` after `transmit_raw_ns`."""
         self._departures[seq] = _Departure(number, look, transmit_raw_ns)
         if len(self._departures) > KEPT:
             self._departures.popitem(last=False)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.clock import FASTEST_SLEW_PPM
-from runtime.clock_samples import STARVED_NS
+from runtime.clock_samples import ADJTIME_PPM, STARVED_NS
 from runtime.feasible_lines import FeasibleLines
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _STEEPEST = FASTEST_SLEW_PPM * 1e-6
 _STRETCH = 1 + _STEEPEST
+_USUAL = ADJTIME_PPM * 1e-6
+"""Assumed of a system that does not report its rate: no daemon there slews faster."""
 _GENERATION_NS = 20_000_000_000
 """Readings count for one to two times as long, so that no line rests on ancient ones."""
 _APART_NS = 50_000_000
@@ -38,6 +40,8 @@ class RawStamp(NamedTuple):
 
     raw_ns: int
     half_ns: int
+    realtime_minus_raw_ns: int
+    """At that instant, as wrong."""
 
 
 class _Generation(NamedTuple):
@@ -120,6 +124,13 @@ class RealtimeLine:
             return None
         return self._used.level_ns + round(self._value), int(self._off) + 1 + self._uneven_ns
 
+    @property
+    def steepest(self) -> float:
+        """How fast realtime may move against RAW at the last sample, a fraction; without a sign."""
+        if self._used is not None:
+            return abs(self._used.lines.slope) + self._used.lines.spread
+        return _USUAL if self._state is None else max(map(abs, self._state.rates))
+
     def raw_of(self, realtime_ns: int) -> RawStamp | None:
         """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one.
 
@@ -139,7 +150,7 @@ class RealtimeLine:
         half_ns = int(off * _STRETCH) + 1 + self._uneven_ns
         if raw_ns < self.begun_ns or age_ns < -half_ns:
             return None
-        return RawStamp(raw_ns, half_ns)
+        return RawStamp(raw_ns, half_ns, realtime_ns - raw_ns)
 
     def _end(self, state: RateState | None) -> None:
         """Without a line: the reading may be of before the change that it shows, the next one is not."""

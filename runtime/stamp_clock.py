@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.clock import (
@@ -46,6 +47,14 @@ class Look(NamedTuple):
     """How long the machine has slept since the agent started."""
     sets: int
     """How often realtime was set since, as far as it was noticed."""
+    read_ns: int
+    """The agent's RAW at which the difference is that."""
+    rate: float
+    """How fast the difference may change there, as a fraction."""
+
+    def half_at(self, raw_ns: int) -> int:
+        """What the difference may be wrong by at another instant of RAW, while nothing sets the clock."""
+        return self.half_ns + math.ceil(abs(raw_ns - self.read_ns) * self.rate)
 
 
 class StampClock:
@@ -67,6 +76,8 @@ class StampClock:
         """The narrowest reading of late, and a nanosecond more with each look since."""
         self._raw_resolution_ns = raw_resolution_ns(clock)
         self._simulated = isinstance(clock, SimulatedClock)
+        slews = clock.slews if isinstance(clock, SimulatedClock) else ()
+        self._fastest = sum(abs(slew.ppm) for slew in slews) * 1e-6
         self.raw_of = self._simulated_raw_of if self._simulated else self._line.raw_of
         """The agent's RAW at a kernel's stamp before the last look; None: it cannot be related to RAW.
 
@@ -86,16 +97,23 @@ class StampClock:
         `first_ns` is the agent's RAW, if it was read just before.
         """
         first_ns = self.raw_ns() if first_ns is None else first_ns
-        difference_ns, half_ns = self._sample()
+        read_ns, difference_ns, half_ns = self._sample()
+        rate = self._line.steepest
         if self._simulated:
             reading = read(self._clock)
-            difference_ns, half_ns = reading.realtime_minus_raw_ns, reading.width_ns // 2 + 1
+            read_ns, difference_ns, half_ns = (
+                reading.raw_ns,
+                reading.realtime_minus_raw_ns,
+                reading.width_ns // 2 + 1,
+            )
+            rate = self._fastest
             self._slept_ns += self._sleep.slept_ns()
         if self._compares:
             now = Reading(first_ns, difference_ns, 2 * half_ns)
             self._sets += self._last is not None and was_set(self._last, now)
             self._last = now
-        return Look(first_ns, difference_ns, half_ns + self._raw_resolution_ns, self._slept_ns, self._sets)
+        half_ns += self._raw_resolution_ns
+        return Look(first_ns, difference_ns, half_ns, self._slept_ns, self._sets, read_ns, rate)
 
     def departed_at(self, realtime_ns: int, sent_raw_ns: int) -> RawStamp | None:
         """The same for a departure after the agent's RAW was `sent_raw_ns`: it must not come out too late."""
@@ -105,19 +123,22 @@ class StampClock:
         return self.raw_of(realtime_ns) if begun_ns <= sent_raw_ns else None
 
     def _simulated_raw_of(self, realtime_ns: int) -> RawStamp | None:
-        stamp = self._line.raw_of(realtime_ns)
+        stamp, clock = self._line.raw_of(realtime_ns), self._clock
         if stamp is None:
             return None
-        return RawStamp(raw_when(self._clock, stamp.raw_ns), 2 * stamp.half_ns + 2)
+        assert isinstance(clock, SimulatedClock)
+        base_ns = raw_when(clock.base, stamp.raw_ns)
+        difference_ns = clock.realtime_at(base_ns) - clock.raw_at(base_ns)
+        return RawStamp(raw_when(clock, stamp.raw_ns), 2 * stamp.half_ns + 2, difference_ns)
 
     def close(self) -> None:
         """Release what it holds."""
         self._rate.close()
 
-    def _sample(self) -> tuple[int, int]:
-        """The machine's realtime − RAW, and what it may be wrong by."""
+    def _sample(self) -> tuple[int, int, int]:
+        """The machine's RAW, its realtime − RAW, and what this may be wrong by."""
         raw, realtime = self._machine.raw_ns, self._machine.realtime_ns
-        difference_ns = width_ns = 0
+        difference_ns = width_ns = middle = 0
         for _ in range(_MOST_SAMPLES):
             before, shown, after = raw(), realtime(), raw()
             narrow_ns = self._narrow_ns = self._narrow_ns + 1
@@ -138,4 +159,5 @@ class StampClock:
             self._slept_ns += self._sleep.slept_ns()  # a sleep ends the line, where there is one
             if state is None:
                 break
-        return self._line.difference() or (difference_ns, half_width_ns(width_ns, self._resolution_ns))
+        known = self._line.difference() or (difference_ns, half_width_ns(width_ns, self._resolution_ns))
+        return middle, *known

@@ -111,7 +111,7 @@ class Answerer:
         agent's RAW just now.
         """
         session, (number, seq, nonce, earlier_seq) = admitted
-        flags, receive_raw_ns, resolution_ns = 0, look.raw_ns, look.half_ns
+        flags, receive_raw_ns, resolution_ns = 0, look.raw_ns, look.half_at(transmit_raw_ns)
         if kernel is not None and kernel.raw_ns <= look.raw_ns + kernel.half_ns:
             flags = RECEIVE_BY_KERNEL
             receive_raw_ns, resolution_ns = kernel.raw_ns, max(resolution_ns, kernel.half_ns)
@@ -119,7 +119,7 @@ class Answerer:
         earlier_ns = earlier_resolution_ns = 0
         if earlier is not None and earlier.half_ns <= WIDEST_NS:
             flags |= EARLIER_BY_KERNEL
-            earlier_ns, earlier_resolution_ns = earlier
+            earlier_ns, earlier_resolution_ns = earlier.raw_ns, earlier.half_ns
         if resolution_ns > WIDEST_NS or abs(look.realtime_minus_raw_ns) > _LATEST_NS:
             return None
         answer = Answer(
@@ -137,13 +137,13 @@ class Answerer:
         )
         return pack_answer(answer, session.seal)
 
-    def sent(self, admitted: Admitted, number: int | None, transmit_raw_ns: int) -> None:
-        """The answer was sent as datagram `number`; None: it could not be sent."""
+    def sent(self, admitted: Admitted, number: int | None, look: Look, transmit_raw_ns: int) -> None:
+        """The answer was sent as datagram `number`; None: it could not be sent. The rest as in `answer`."""
         if number is None:
             self.dropped["send"] += 1
             return
         self.answered += 1
-        admitted.session.sent(admitted.request.seq, number, transmit_raw_ns)
+        admitted.session.sent(admitted.request.seq, number, look, transmit_raw_ns)
 
     def _refuse(self, reason: Refusal) -> Refusal:
         self.dropped[reason] += 1

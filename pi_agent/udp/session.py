@@ -10,6 +10,7 @@ from schemas.datagram import Seal
 if TYPE_CHECKING:
     from pi_agent.udp.interface import SessionTerms
     from runtime.realtime_line import RawStamp
+    from runtime.stamp_clock import Look
 
 KEPT = 16
 """Answers whose departure may be asked for."""
@@ -67,10 +68,11 @@ class TokenBucket:
 class _Departure:
     """An answer's: the number that the socket gave it, and then its stamp."""
 
-    __slots__ = ("number", "stamp", "transmit_raw_ns")
+    __slots__ = ("look", "number", "stamp", "transmit_raw_ns")
 
-    def __init__(self, number: int, transmit_raw_ns: int) -> None:
+    def __init__(self, number: int, look: Look, transmit_raw_ns: int) -> None:
         self.number: int | None = number
+        self.look = look
         self.transmit_raw_ns = transmit_raw_ns
         self.stamp: RawStamp | None = None
 
@@ -85,9 +87,9 @@ class Session:
         self.bucket = TokenBucket(max(_LEAST_RATE, _RATE_FACTOR * terms.rate), _BURST)
         self._departures: OrderedDict[int, _Departure] = OrderedDict()
 
-    def sent(self, seq: int, number: int, transmit_raw_ns: int) -> None:
-        """The answer to `seq` was sent as datagram `number`, after `transmit_raw_ns`."""
-        self._departures[seq] = _Departure(number, transmit_raw_ns)
+    def sent(self, seq: int, number: int, look: Look, transmit_raw_ns: int) -> None:
+        """The answer to `seq`, with `look`'s difference, was sent as `number` after `transmit_raw_ns`."""
+        self._departures[seq] = _Departure(number, look, transmit_raw_ns)
         if len(self._departures) > KEPT:
             self._departures.popitem(last=False)
 
@@ -101,5 +103,6 @@ class Session:
             departure.number = None
             # One before the program sent it is another datagram's.
             if stamp is not None and stamp.raw_ns + stamp.half_ns >= departure.transmit_raw_ns:
-                departure.stamp = stamp
+                half_ns = max(stamp.half_ns, departure.look.half_at(stamp.raw_ns))
+                departure.stamp = stamp._replace(half_ns=half_ns)
         return departure.stamp

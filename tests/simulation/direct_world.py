@@ -47,6 +47,8 @@ class Machine:
     stamps: bool = True
     notice_ns: int = 10 * US
     wakes_in: object = lambda chance: 5 * US + round(chance.expovariate(1 / (20 * US)))
+    interrupted: float = 0.0
+    """In such a share of its answers the program is interrupted twice while it makes and sends one."""
     boot_id = "boot"
     resolution_ns = 1
     _seen_sets: int = 0
@@ -181,6 +183,10 @@ class DirectWorld:
             event.act()
         return self
 
+    def _interrupt(self, machine):
+        if self.chance.random() < machine.interrupted:
+            self.tick(machine.wakes_in(self.chance))
+
     def _at(self, at_ns, act):
         heapq.heappush(self._events, _Event(at_ns, next(self._numbers), act))
 
@@ -200,11 +206,13 @@ class DirectWorld:
         if isinstance(admitted, str):
             return
         look = self.pi_clock.look(now_ns)
+        self._interrupt(self.pi)
         kernel = self.pi_clock.raw_of(self.pi.realtime_at(arrived_ns)) if self.pi.stamps else None
         transmit_ns = self.pi.raw_ns()
         answer = self.answerer.answer(admitted, kernel, look, self.pi_sent, transmit_ns)
+        self._interrupt(self.pi)
         number, left_ns = self.pi_sent.send()
-        self.answerer.sent(admitted, number, transmit_ns)
+        self.answerer.sent(admitted, number, look, transmit_ns)
         self._times[seq] += (arrived_ns, left_ns)
         self._transfer(self.network.back, left_ns, self.topside, lambda at: self._answer(answer, seq, at))
 

@@ -18,6 +18,18 @@ def right(world):
     return [e for e, _ in world.exchanges if e.receive_stamp == e.transmit_stamp == "kernel"]
 
 
+def read_wrong(world):
+    """By how much more than its resolution each exchange's realtime − RAW is wrong at its two last stamps."""
+    for exchange, (_, _, t3, t4) in world.exchanges:
+        for machine, left_ns, raw_ns, stated_ns in (
+            (world.topside, t4, exchange.destination_raw_ns, exchange.topside_realtime_minus_raw_ns),
+            (world.pi, t3, exchange.transmit_raw_ns, exchange.pi_realtime_minus_raw_ns),
+        ):
+            at_ns = left_ns + raw_ns - machine.raw_at(left_ns)
+            true_ns = machine.realtime_at(at_ns) - machine.raw_at(at_ns)
+            yield abs(stated_ns - true_ns) - exchange.resolution_ns
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_on_a_quiet_network_nearly_every_exchange_is_stamped_by_both_kernels_to_a_quarter_microsecond(seed):
     world = DirectWorld(seed, pi={"drift_ppm": 30.0, "offset_ns": -(10**9)}).run(20)
@@ -58,6 +70,19 @@ def test_a_slewed_realtime_puts_no_stamp_wrong(side, kind, ppm, seed):
     world = DirectWorld(seed, **{side: {kind: slews}}, rate=30.0).run(9)
     full = right(world)
     assert len(full) > 0.5 * len(world.exchanges)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("ppm", [0.0, 20.0, -500.0, 80_000.0])
+@pytest.mark.parametrize("most_ms", [1, 300])
+def test_a_program_that_gets_no_processor_has_realtime_as_it_was_at_its_stamps(most_ms, ppm, seed):
+    def wakes_in(chance):
+        return round(chance.uniform(0, most_ms) * MS if chance.random() < 0.2 else chance.uniform(3, 30) * US)
+
+    both = {"slews": ((0, 100, ppm),), "wakes_in": wakes_in, "interrupted": 0.1}
+    world = DirectWorld(seed, pi=both, topside=both).run(20)
+    assert right(world)
+    assert max(read_wrong(world)) <= 0
 
 
 @pytest.mark.parametrize("side", ["pi", "topside"])

@@ -25,7 +25,7 @@ from tests.effort import tries
 
 S = 10**9
 KEY, OTHER = bytes(range(32)), bytes(range(32, 64))
-LOOK = Look(5 * S, 10**18, 40, 0, 0)
+LOOK = Look(5 * S, 10**18, 40, 0, 0, 5 * S, 0.0)
 
 
 class Departures(dict):
@@ -54,7 +54,7 @@ def answered(answerer, data, *, now_s=5, kernel=None, look=LOOK, departures=None
     admitted = answerer.admit(data, now_s * S)
     assert not isinstance(admitted, str), admitted
     answer = answerer.answer(admitted, kernel, look, departures or Departures(), look.raw_ns + 900)
-    answerer.sent(admitted, number, look.raw_ns + 900)
+    answerer.sent(admitted, number, look, look.raw_ns + 900)
     return parse_answer(answer)
 
 
@@ -70,7 +70,7 @@ def state(answerer):
 
 
 def test_an_answer_has_the_requests_names_and_the_clock(answerer):
-    answer = answered(answerer, asked(1), kernel=RawStamp(5 * S - 3000, 70))
+    answer = answered(answerer, asked(1), kernel=RawStamp(5 * S - 3000, 70, 10**18))
     assert (answer.session, answer.seq, answer.nonce) == (7, 1, b"nonce001")
     assert answer.flags == RECEIVE_BY_KERNEL
     assert (answer.receive_raw_ns, answer.transmit_raw_ns) == (5 * S - 3000, 5 * S + 900)
@@ -83,12 +83,12 @@ def test_without_the_kernels_stamp_the_programs_own_counts(answerer):
 
 
 def test_a_kernel_stamp_after_the_program_had_the_datagram_is_not_used(answerer):
-    answer = answered(answerer, asked(1), kernel=RawStamp(5 * S + 1000, 70))
+    answer = answered(answerer, asked(1), kernel=RawStamp(5 * S + 1000, 70, 10**18))
     assert (answer.flags, answer.receive_raw_ns) == (0, 5 * S)
 
 
 def test_the_next_answer_has_the_departure_of_the_one_asked_for(answerer):
-    departures = Departures({100: RawStamp(5 * S + 1500, 60)})
+    departures = Departures({100: RawStamp(5 * S + 1500, 60, 10**18)})
     answered(answerer, asked(1), number=100)
     for seq in (2, 3):  # again, if the answer with it was lost
         answer = answered(answerer, asked(seq, earlier=1), departures=departures, number=100 + seq)
@@ -98,14 +98,14 @@ def test_the_next_answer_has_the_departure_of_the_one_asked_for(answerer):
 
 
 def test_a_departure_of_before_the_program_sent_it_is_another_datagrams(answerer):
-    departures = Departures({100: RawStamp(5 * S + 700, 60)})
+    departures = Departures({100: RawStamp(5 * S + 700, 60, 10**18)})
     answered(answerer, asked(1), number=100)
     answer = answered(answerer, asked(2, earlier=1), departures=departures)
     assert not answer.flags & EARLIER_BY_KERNEL
 
 
 def test_sixteen_departures_are_kept(answerer):
-    departures = Departures({number: RawStamp(5 * S + 1500, 60) for number in range(1, 60)})
+    departures = Departures({number: RawStamp(5 * S + 1500, 60, 10**18) for number in range(1, 60)})
     for seq in range(1, KEPT + 2):
         answered(answerer, asked(seq), number=seq)
     answer = answered(answerer, asked(30, earlier=2), departures=departures)

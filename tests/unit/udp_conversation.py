@@ -27,7 +27,7 @@ def terms(*addresses, session=7, rate=4.0, train=3, timeout_s=1.0):
 
 
 def look(at_ns, slept_ns=0, sets=0):
-    return Look(at_ns, LEVEL, 30, slept_ns, sets)
+    return Look(at_ns, LEVEL, 30, slept_ns, sets, at_ns, 0.0)
 
 
 class Conversation:
@@ -44,10 +44,10 @@ class Conversation:
         return self.kernel.pop(number, 0)
 
     def raw_of(self, stamp_ns):
-        return RawStamp(stamp_ns - LEVEL, 45)
+        return RawStamp(stamp_ns - LEVEL, 45, LEVEL)
 
     def departed_at(self, stamp_ns, _):
-        return RawStamp(stamp_ns - LEVEL, 45)
+        return RawStamp(stamp_ns - LEVEL, 45, LEVEL)
 
     def serve(self):
         to_send, states = self.path.serve(self.now_ns)

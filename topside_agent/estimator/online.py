@@ -289,6 +289,7 @@ class OffsetEstimator:
             at_ns,
             interval,
             difference_ns,
+            directly=self._paths.came_directly,
             settings=settings,
             warmup=warmup,
             segment=self.segment,

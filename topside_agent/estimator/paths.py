@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schemas.exchange import UDP
 from topside_agent.estimator.average_errors import AverageErrors
 from topside_agent.estimator.segments import StepDetector
 from topside_agent.estimator.timebase import Carried, Drift, Timebase
@@ -69,6 +70,12 @@ class Paths:
     def errors(self) -> WindowErrors | None:
         """What was measured of the windows' errors, of the path in use."""
         return self._in_use.errors
+
+    @property
+    def came_directly(self) -> bool:
+        """Whether exchanges did since the timebase began."""
+        direct = self._paths.get(UDP.name)
+        return direct is not None and direct.timebase is not None
 
     def begin(self, first: Constraint, settings: EstimatorSettings, drift: Drift | None = None) -> Timebase:
         """A new timebase, of `first` and its path; those before are over."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from schemas.exchange import Exchange, method_named
 from topside_agent.estimator.blocks import Floats, Integers
-from topside_agent.estimator.constraints import Constraint, constraint_of, in_order, on_raw
+from topside_agent.estimator.constraints import Constraint, came_directly, constraint_of, in_order, on_raw
 from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.exchanges import Exchanges
 from topside_agent.estimator.online import OffsetEstimator
@@ -68,6 +68,8 @@ class Accepted:
     """How fast the Pi's realtime may move away from RAW on the way back, ns/ns."""
     stepped_ns: Floats
     """How far it may have been stepped on the way back without a cut."""
+    directly: bool = False
+    """Whether any of them came directly."""
 
 
 class TrackBuilder:
@@ -197,6 +199,7 @@ def see_slews(accepted: Accepted) -> None:
     """Note how the Pi's realtime may have moved away from RAW on each way back, by the readings around it."""
     exchanges, size = accepted.exchanges, len(accepted.exchanges)
     readings = PiReadings(exchanges)
+    accepted.directly = came_directly(exchanges)
     accepted.slew, accepted.stepped_ns = np.zeros(size), np.zeros(size)
     standalone = exchanges.labelled(lambda labels: method_named(labels.method).standalone)
     standalone &= ~on_raw(exchanges)

@@ -83,20 +83,22 @@ class _Held:
         """Whether its transmit stamp may still come."""
         self.transmit: tuple[int, int] | None = None
         """The kernel's transmit stamp and its resolution."""
-        self.own: tuple[int, int, int, Look] | None = None
-        """Topside's side: origin, destination, and what they may be wrong by."""
+        self.own: tuple[int, int, int, int, int] | None = None
+        """Topside's origin, destination, realtime − RAW then, what these may be wrong by, `Look.sets`."""
 
     def put_on_raw(self, look: Look, kernel: KernelStamps) -> None:
-        """By a look after the arrival."""
-        half_ns, origin_ns, destination_ns = look.half_ns, self.sent.sent_raw_ns, self.heard_raw_ns
+        """By a look after the arrival, long after it where this program was interrupted."""
+        origin_ns, destination_ns = self.sent.sent_raw_ns, self.heard_raw_ns
+        difference_ns, half_ns = look.realtime_minus_raw_ns, look.half_at(destination_ns)
         arrived = kernel.raw_of(self.arrived_ns) if self.arrived_ns else None
         if arrived is not None and origin_ns <= arrived.raw_ns + arrived.half_ns:
-            destination_ns, half_ns = min(destination_ns, arrived.raw_ns), max(half_ns, arrived.half_ns)
+            destination_ns = min(destination_ns, arrived.raw_ns)
+            difference_ns, half_ns = arrived.realtime_minus_raw_ns, max(look.half_ns, arrived.half_ns)
         left = kernel.departed_at(self.left_ns, origin_ns) if self.left_ns else None
         # A stamp of before the program sent it is another datagram's.
         if left is not None and origin_ns - left.half_ns <= left.raw_ns <= destination_ns:
             origin_ns, half_ns = max(origin_ns, left.raw_ns), max(half_ns, left.half_ns)
-        self.own = origin_ns, destination_ns, half_ns, look
+        self.own = origin_ns, destination_ns, difference_ns, half_ns, look.sets
 
     def answered(self, following: Answer) -> None:
         """The answer to the request that asked for the transmit stamp: it has it, or nobody has."""
@@ -108,7 +110,8 @@ class _Held:
     def exchange(self, vehicle: str, session: int) -> DirectExchange:
         """With the better of both stamps each."""
         assert self.own is not None
-        sent, answer, (origin_ns, destination_ns, half_ns, look) = self.sent, self.answer, self.own
+        sent, answer = self.sent, self.answer
+        origin_ns, destination_ns, difference_ns, half_ns, sets = self.own
         transmit_ns, pi_half_ns = self.transmit or (answer.transmit_raw_ns, 0)
         return DirectExchange(
             vehicle=vehicle,
@@ -118,11 +121,11 @@ class _Held:
             transmit_raw_ns=transmit_ns,
             destination_raw_ns=destination_ns,
             pi_realtime_minus_raw_ns=answer.realtime_minus_raw_ns,
-            topside_realtime_minus_raw_ns=look.realtime_minus_raw_ns,
+            topside_realtime_minus_raw_ns=difference_ns,
             resolution_ns=half_ns + max(answer.resolution_ns, pi_half_ns),
             receive_stamp="kernel" if answer.flags & RECEIVE_BY_KERNEL else "user",
             transmit_stamp="kernel" if self.transmit else "user",
-            topside_set=look.sets != sent.sets,
+            topside_set=sets != sent.sets,
             generation=sent.generation,
         )
 

@@ -100,7 +100,7 @@ takes 16 µs a result, all pages together 7 µs, and what goes on without result
 whose words are those of the last one is compared with a pattern (2 µs instead of 9 to decode it), its
 history takes 3 µs; the numbers' text is made once for all pages, and pages at the same version get the same
 message: a second and a third page took 0.5 µs each. Reading five times a second instead of ten, 64 KiB at a
-time, gave 4 µs. Before that it was 35 µs and 12 µs a page; with a read and an acknowledgement of each
+time gave some µs more. Before that it was 35 µs and 12 µs a page; with a read and an acknowledgement of each
 message 85 µs, with whole rows 43 µs more. A list of all vehicles by the interface, which is asked for here
 every ten seconds, takes 43 ms.
 """

@@ -53,7 +53,7 @@ def until_path(checker, path):
 def test_it_is_used_lost_and_used_again_and_no_result_is_wrong(boat):
     agent, proxy = behind_a_proxy(boat)
     checker = boat.checker()
-    boat.topside()
+    boat.topside(udp=True)
     until_path(checker, "udp")
     assert checker.last("rov1").method == UDP.name
     proxy.closed = True
@@ -71,7 +71,7 @@ def test_it_is_used_lost_and_used_again_and_no_result_is_wrong(boat):
 def test_it_goes_on_while_the_broker_is_away(mosquitto, mosquitto_boat):
     checker = mosquitto_boat.checker()
     agent = mosquitto_boat.vehicle("rov1", offset_ns=-150_000_000)
-    topside = mosquitto_boat.topside()
+    topside = mosquitto_boat.topside(udp=True)
     until_path(checker, "udp")
     mosquitto.stop()
     until(lambda: not topside.counts().agent.broker_connected, what="the end of the connection")
@@ -88,7 +88,7 @@ def test_it_goes_on_while_the_broker_is_away(mosquitto, mosquitto_boat):
 def test_without_it_on_either_side_nothing_is_agreed(mosquitto_boat):
     checker = mosquitto_boat.checker()
     agent = mosquitto_boat.vehicle("rov1", offset_ns=-150_000_000)
-    mosquitto_boat.topside(no_udp=True)
+    mosquitto_boat.topside(udp=True, no_udp=True)
     until_path(checker, "mqtt")
     assert agent.health().datagrams_answered == 0
 
@@ -129,7 +129,9 @@ def test_with_accounts_it_is_agreed_and_nobody_else_reads_the_key(tmp_path):
             stack.callback(each.connection.stop)
             assert each.connection.wait_until_up(60)
         vehicle = PiAgent(PiSettings(vehicle="rov1", no_http=True, **broker.account("rov1")), SystemClock())
-        topside = GroupAgent(TopsideSettings(topside="laptop", **broker.account("laptop")), SystemClock())
+        topside = GroupAgent(
+            TopsideSettings(topside="laptop", udp=True, **broker.account("laptop")), SystemClock()
+        )
         for agent in (vehicle, topside):
             agent.start()
             stack.callback(agent.stop)

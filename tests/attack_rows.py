@@ -36,7 +36,7 @@ class Row:
         self.memory_mb = [memory[0], max(memory), memory[-1]]
         self.cpu_percent = 100 * used / 1e9 / (samples[-1][0] - samples[0][0])
 
-    def judge(self, checked):
+    def check(self, checked):
         """All honest results meanwhile, each with the truth: none may be wrong."""
         assert checked, "no result meanwhile"
         assert [(one.result, one.true_offset_ms) for one in checked if not one.right] == []

@@ -183,7 +183,7 @@ class AttackBench:
         self._check(row, checked, vehicles)
 
     def _check(self, row, checked, vehicles):
-        row.judge(checked)
+        row.check(checked)
         assert {one.result.vehicle for one in checked} == set(vehicles)
         assert not self._broker_died(), "the broker died of it"
         assert row.memory_mb[1] < BROKER_MB, row.memory_mb

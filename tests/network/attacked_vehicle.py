@@ -174,7 +174,7 @@ class AttackedVehicle:
         row.take([*samples, self._sample()])
         row.seconds = time.monotonic() - began_s
         self.until_locked("tablet", "mqtt")
-        row.judge([verdict(one) for one in self.checker.heard[first:] if one.measured_at is not None])
+        row.check([verdict(one) for one in self.checker.heard[first:] if one.measured_at is not None])
         assert self.checker.wrong == []
         assert row.verdict
         assert row.memory_mb[1] - row.memory_mb[0] < GROWN_MB, row.memory_mb

@@ -99,16 +99,18 @@ EVENTS_A_MINUTE, BURST_MINUTES = 120, 15
 """The budget of a vehicle's events."""
 LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
 
+ASKING, KEY = "udp_request", "udp_answer"
+"""Of direct exchanges."""
 OF_ROV1 = [
     *("vehicle/rov1/status", "vehicle/rov1/info", "vehicle/rov1/event"),
-    *(f"vehicle/rov1/{kind}/topside" for kind in ("ping", "pong", "exchange", "offset")),
+    *(f"vehicle/rov1/{kind}/topside" for kind in ("ping", "pong", ASKING, KEY, "exchange", "offset")),
 ]
 OF_TOPSIDE = [
     *("topside/topside/status", "topside/topside/heartbeat", "topside/topside/command"),
     *(
         f"vehicle/{name}/{kind}/topside"
         for name in ("rov1", "rov2")
-        for kind in ("ping", "exchange", "offset")
+        for kind in ("ping", ASKING, "exchange", "offset")
     ),
 ]
 OF_SESSIONS = ["session/attacked/command", "session/attacked/state"]

@@ -1,70 +1,105 @@
 """Exchanges straight between topside and vehicle, agreed over MQTT: in use, lost, in use again."""
 
+import json
 import socket
+import time
 from contextlib import ExitStack
+from itertools import pairwise
 
 import pytest
 
-from broker.connection import Connection
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SystemClock
 from runtime.errors import ListenError
 from schemas.exchange import MQTT, UDP
-from tests.deadline import until
+from schemas.messages import ExchangeBatch
+from tests.command_line import tidesync
+from tests.deadline import BUSY, until
+from tests.network.direct_boats import Listener, behind_a_proxy, move_behind, newest, path_shown, until_path
 from tests.network.running import running
 from tests.network.secured import SecuredBroker
-from tests.network.udp_proxy import UdpProxy
 from topside_agent.group.agent import GroupAgent
 from topside_agent.settings import TopsideSettings
 
 
-class Behind:
-    """The vehicle's UDP service, as it is reached through a proxy."""
-
-    def __init__(self, service, port):
-        self._service, self.port = service, port
-
-    def __getattr__(self, name):
-        return getattr(self._service, name)
-
-
-def behind_a_proxy(boat, name="rov1"):
-    """A vehicle whose datagrams go through a proxy: it says no other address and port."""
-    agent = boat.vehicle(name, offset_ns=-150_000_000, drift_ppm=12.0)
-    proxy = boat.start(UdpProxy(agent.direct.service.port))
-    agent.direct.service = Behind(agent.direct.service, proxy.port)
-    agent.direct._addresses = list  # the broker's, loopback, is where topside finds it
-    return agent, proxy
-
-
-def newest(checker):
-    result = checker.last("rov1")
-    return None if result is None else (result.path, result.state)
-
-
-def until_path(checker, path):
-    until(
-        lambda: newest(checker) == (path, "locked"), what=lambda: f"locked over {path}, was {newest(checker)}"
-    )
-
-
 def test_it_is_used_lost_and_used_again_and_no_result_is_wrong(boat):
     agent, proxy = behind_a_proxy(boat)
-    checker = boat.checker()
-    boat.topside(udp=True)
+    checker, exchanges = boat.checker(), listen(boat, "exchange")
+    topside = boat.topside(udp=True)
     until_path(checker, "udp")
     assert checker.last("rov1").method == UDP.name
+    assert path_shown(topside) == ["udp"]
     proxy.closed = True
     until_path(checker, "mqtt")
     assert checker.last("rov1").method == MQTT.name
+    assert path_shown(topside) == ["mqtt"]
+    assert longest_pause_s(exchanges) < 2 * BUSY
+    opened_ns = time.time_ns()
     proxy.closed = False
     until_path(checker, "udp")
+    later = until(lambda: [one for one in of(exchanges, UDP) if one.origin_ns > opened_ns], what="exchanges")
+    assert (later[0].origin_ns - opened_ns) / 1e9 < 2 * BUSY
     proxy.rebind()
     answered = agent.health().datagrams_answered
     until(lambda: agent.health().datagrams_answered > answered + 10, what="answers from another port")
     assert newest(checker)[0] == "udp"
+    assert shown_by_status(boat) == "udp"
+    assert checker.wrong == []
+
+
+def listen(boat, kind):
+    listener = Listener(ConnectionSettings(broker=boat.url), kind)
+    boat.start(listener.connection)
+    assert listener.connection.wait_until_subscribed(60)
+    return listener
+
+
+def of(listener, *methods):
+    """The published exchanges of these methods, or all, in order."""
+    wanted = {method.name for method in methods}
+    batches = [ExchangeBatch.decode(message.payload) for message in listener.heard]
+    found = [each for batch in batches for each in batch.exchanges if not wanted or each.method in wanted]
+    return sorted(found, key=lambda each: each.destination_ns)
+
+
+def longest_pause_s(listener):
+    """Between exchanges that came one after the other."""
+    return max(after.destination_ns - before.destination_ns for before, after in pairwise(of(listener))) / 1e9
+
+
+def shown_by_status(boat):
+    done = tidesync("status", "--json", "--broker", boat.url)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["vehicles"][0]["path"]
+
+
+@pytest.mark.parametrize("loss", [0.01, 0.1])
+def test_lost_doubled_and_late_datagrams_make_no_result_wrong(mosquitto_boat, loss):
+    agent, proxy = behind_a_proxy(mosquitto_boat, loss=loss, doubled=0.1, late=0.2)
+    checker = mosquitto_boat.checker()
+    mosquitto_boat.topside(rate=50.0)
+    until_path(checker, "udp")
+    until(
+        lambda: min(proxy.counts["lost"] / 3, proxy.counts["doubled"] / 20, proxy.counts["late"] / 20) >= 1,
+        what=lambda: f"enough of each, were {dict(proxy.counts)}",
+    )
+    heard = len(checker.heard)
+    until(lambda: {result.path for result in checker.heard[heard:]} >= {"udp"}, what="direct results")
+    assert set(agent.health().datagrams_dropped) == {"replay"}
+    assert checker.wrong == []
+
+
+def test_a_vehicle_that_is_reached_elsewhere_is_asked_for_its_address(mosquitto_boat):
+    agent, proxy = behind_a_proxy(mosquitto_boat)
+    checker = mosquitto_boat.checker()
+    mosquitto_boat.topside(udp=True)
+    until_path(checker, "udp")
+    elsewhere = move_behind(mosquitto_boat, agent)
+    proxy.closed = True
+    until(lambda: elsewhere.counts["passed"] > 20, what="datagrams to the new address")
+    until_path(checker, "udp")
     assert checker.wrong == []
 
 
@@ -93,37 +128,22 @@ def test_without_it_on_either_side_nothing_is_agreed(mosquitto_boat):
     assert agent.health().datagrams_answered == 0
 
 
-class Listener:
-    """Subscribes to every answer with a key, and keeps what comes."""
-
-    def __init__(self, settings):
-        self.heard = []
-        self.connection = Connection(settings, self, SystemClock(), name="listener")
-
-    def connected(self):
-        self.connection.subscribe([("tidesync/v1/vehicle/+/udp_answer/#", 1)])
-
-    def disconnected(self, reason):
-        pass
-
-    def received(self, message):
-        self.heard.append(message)
-
-    def tick(self, now):  # noqa: ARG002
-        return 0.5
-
-
 def test_with_accounts_it_is_agreed_and_nobody_else_reads_the_key(tmp_path):
     broker = SecuredBroker(tmp_path)
     for role, name in (
         ("vehicle", "rov1"),
+        ("vehicle", "rov2"),
         ("topside", "laptop"),
+        ("topside", "tablet"),
         ("dashboard", "view"),
         ("recorder", "rec"),
     ):
         broker.add(role, name)
     with running(broker), ExitStack() as stack:
-        others = [Listener(ConnectionSettings(**broker.account(name))) for name in ("view", "rec")]
+        others = [
+            Listener(ConnectionSettings(**broker.account(name)), "udp_answer")
+            for name in ("rov2", "tablet", "view", "rec")
+        ]
         for each in others:
             each.connection.start()
             stack.callback(each.connection.stop)

@@ -201,6 +201,25 @@ def test_the_next_key_is_asked_for_before_the_old_one_ends():
     assert made.answer_of(1) is None
 
 
+def test_a_vehicle_whose_addresses_answer_no_more_is_asked_for_others_and_then_ever_less_often():
+    made = agreed()
+    made.found()
+    assert ask(made, S) is None
+    assert not made.informed(info(), S)
+    assert ask(made, S) is None
+    made.lost(5 * S)
+    sessions, asked = Sessions(ANSWERER), []
+    for second in range(5, 70):
+        if request := ask(made, second * S):
+            asked.append(second)
+            assert made.answered(answer(sessions, request, now_ns=second * S).answer, second * S)
+    assert asked == [5, 7, 11, 19, 35, 67]
+    made.informed(info(), 70 * S)  # it has connected again
+    assert ask(made, 70 * S)
+    made.found()
+    assert ask(made, 200 * S) is None
+
+
 def test_an_answer_to_no_request_of_ours_is_left_out_and_so_is_a_second_one():
     made = agreement()
     request = ask(made)

@@ -48,12 +48,19 @@ class Agreement:
         """Connections that ended while a request was not answered."""
         self._wait_ns = _FIRST_WAIT_NS
         self._ask_ns = 0
+        self._answers = False
+        """Whether one of the addresses does."""
+        self._seek_ns: int | None = None
+        """When to ask whether the vehicle has others now; None: need not be."""
+        self._seek_wait_ns = _FIRST_WAIT_NS
 
     def informed(self, info: Info, now_ns: int) -> bool:
         """The vehicle described itself; whether the session is over with that."""
         able = info.udp is not None and info.udp >= UDP_VERSION
         instance_id = info.instance_id if able else None
         if instance_id == self.instance_id:
+            if self.agreed is not None and not self._answers:  # it has connected again, maybe from elsewhere
+                self.lost(now_ns)
             return False
         self.instance_id = instance_id
         self._wait_ns, self._ask_ns = _FIRST_WAIT_NS, now_ns
@@ -63,7 +70,16 @@ class Agreement:
         """Use the session no more; whether there was one."""
         was, self.agreed, self._asked = self.agreed is not None, None, None
         self._known.clear()
+        self._answers, self._seek_ns = False, None
         return was
+
+    def lost(self, now_ns: int) -> None:
+        """None of the addresses answers: the vehicle is asked for those that it has now, then less often."""
+        self._answers, self._seek_ns, self._seek_wait_ns = False, now_ns, _FIRST_WAIT_NS
+
+    def found(self) -> None:
+        """One of them answers."""
+        self._answers, self._seek_ns = True, None
 
     def answer_of(self, session: int) -> UdpAnswer | None:
         """The answer that gave that session, if it is one of the last two."""
@@ -81,6 +97,9 @@ class Agreement:
         self._asked = self._make_id()
         self._ask_ns = now_ns + self._wait_ns
         self._wait_ns = min(2 * self._wait_ns, _LONGEST_WAIT_NS)
+        if self._seek_ns is not None:
+            self._seek_ns = now_ns + self._seek_wait_ns
+            self._seek_wait_ns = min(2 * self._seek_wait_ns, _LONGEST_WAIT_NS)
         return UdpRequest(request_id=self._asked, version=UDP_VERSION, rate=rate, train=train)
 
     def lost_connection(self, now_ns: int) -> None:
@@ -97,7 +116,10 @@ class Agreement:
         """When `request` has something to ask; None: not as things are."""
         if self.instance_id is None:
             return None
-        return self._ask_ns if self.agreed is None else max(self._ask_ns, self.agreed.renew_ns)
+        if self.agreed is None:
+            return self._ask_ns
+        renew_ns = self.agreed.renew_ns
+        return max(self._ask_ns, renew_ns if self._seek_ns is None else min(renew_ns, self._seek_ns))
 
     def answered(self, answer: UdpAnswer, now_ns: int) -> bool:
         """An answer came; whether there is a new session."""

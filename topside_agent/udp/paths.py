@@ -198,21 +198,26 @@ class DirectPaths:
             if agreement is None or transport is None or not isinstance(measurement, DirectMeasurement):
                 continue
             if isinstance(item, PathState):
-                self._on_state(measurement, item, now_ns)
+                self._on_state(measurement, agreement, item, now_ns)
             elif item.generation == transport.generation and (answer := agreement.answer_of(item.session)):
                 exchanges += 1
                 actions = measurement.direct(item, answer.boot_id, answer.instance_id)
                 self._scheduler.perform(item.vehicle, actions)
         self._scheduler.exchanged_directly(exchanges)
 
-    def _on_state(self, measurement: DirectMeasurement, state: PathState, now_ns: int) -> None:
+    def _on_state(
+        self, measurement: DirectMeasurement, agreement: Agreement, state: PathState, now_ns: int
+    ) -> None:
         if state.alive:
             level = logging.DEBUG if state.vehicle in self.alive else logging.INFO
             self.alive[state.vehicle] = str(state.address)
+            agreement.found()
             _log.log(level, "%s is measured directly, at %s", state.vehicle, state.address)
         elif self.alive.pop(state.vehicle, None):
             _log.info("%s is no longer measured directly: %s", state.vehicle, state.reason)
+            agreement.lost(now_ns)
             self._scheduler.perform(measurement.vehicle, measurement.path_lost(now_ns))
+        self._set_due(state.vehicle, agreement)
 
     def _ask(self, vehicle: str, now_ns: int) -> None:
         agreement = self._agreements[vehicle]

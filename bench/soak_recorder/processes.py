@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.soak_recorder.setup import REBOOTED, STEPPED
 from runtime.listener import free_port
+from schemas.metadata import BLOCK_KEY
 from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ SENSORS = {"inWater": STEPPED, "surface": REBOOTED}
 _CONNECT_S = 120.0
 _HOST = "127.0.0.1"
 _START_S = 60.0
+_WRITE_S = 60.0
 
 
 class Mosquitto:
@@ -81,6 +83,7 @@ class RecorderProcess:
         self._log_path = folder / "recorder.log"
         self._log = self._log_path.open("ab")
         self._root = folder / "root"
+        self._longest_stop_s = plan.stop_wait_s + _WRITE_S
         self._options = ("--update-s", str(plan.update_s), "--stop-wait-s", str(plan.stop_wait_s))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -121,7 +124,19 @@ class RecorderProcess:
         return self._session("start", "--mission", MISSION, "--name", SESSION, *sensors)
 
     def end_session(self) -> dict[str, Any]:
-        return self._session("stop", SESSION)
+        """The answer comes after three seconds, whatever is still being written; this waits for that too."""
+        answer = self._session("stop", SESSION)
+        deadline = time.monotonic() + self._longest_stop_s
+        while self.block()["state"] != "stopped":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the stopped session is still being written: {self.log[-500:]}")
+            time.sleep(0.05)
+        return answer
+
+    def block(self) -> dict[str, Any]:
+        """Ours in the metadata."""
+        block: dict[str, Any] = json.loads(self.folder.metadata_path.read_bytes())["timeSync"][BLOCK_KEY]
+        return block
 
     def _session(self, *arguments: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "tidesync", "session", *arguments, "--json", "--broker", self._url]

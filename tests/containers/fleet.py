@@ -212,9 +212,11 @@ class Fleet:
     def session(self, name, mission="reef-42"):
         """A session that is recorded meanwhile, and stopped at the end."""
         self.operator("session", "start", "--mission", mission, "--name", name)
-        yield Session(self, name, mission)
+        session = Session(self, name, mission)
+        yield session
         if self.container("recorder").status == "running":
             self.operator("session", "stop", name)
+            until(lambda: session.state() == "stopped", 60, "all that is written of the stopped session")
 
     # Truth
 

@@ -251,12 +251,21 @@ def start(place, *more):
 
 
 def stop(place, *more):
-    return place.session("stop", "s1", *more, "--broker", place.broker.url)
+    """Stop session s1, and wait for all that is written of it."""
+    answer = place.session("stop", "s1", *more, "--broker", place.broker.url)
+    if answer[0] == 0:
+        until_written(place.folder())
+    return answer
+
+
+def until_written(folder):
+    """A stop is answered after three seconds, whatever is still being written."""
+    path = folder / "sync_metadata.json"
+    until(lambda: json.loads(path.read_bytes())["timeSync"]["tidesync"]["state"] == "stopped", 60, "the rest")
 
 
 def assert_complete(place, topside):
-    """Of a stopped session, once all is written: from the first to the last each is recorded once."""
-    until(lambda: place.metadata()["timeSync"]["tidesync"]["state"] == "stopped", 60, "all that is written")
+    """Of a stopped session: from the first to the last each is recorded once."""
     recorded = place.recorded()
     keys = [(one.seq, one.origin_ns) for one in recorded]
     assert len(set(keys)) == len(keys)

@@ -12,6 +12,7 @@ from tests.deadline import until
 from tests.intruder import ROOT, Intruder, TopicReader
 from tests.network.boats import Boat
 from tests.network.brokers import MOSQUITTO
+from tests.network.recording import until_written
 from tests.network.secured import SecuredBroker
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
@@ -186,6 +187,7 @@ def test_a_boat_with_an_account_for_each_measures_and_records(secured, boat, tmp
     until(lambda: written.exists() and written.read_bytes().count(b"\n") >= 10, 20, "exchanges recorded")
     stopped = tidesync("session", "stop", "s1", *secured.options("operator"))
     assert stopped.returncode == 0, stopped.stderr
+    until_written(root / "reef-42" / "session_s1")
     metadata = json.loads((root / "reef-42" / "session_s1" / "sync_metadata.json").read_bytes())
     assert abs(metadata["timeSync"]["inWater"]["offsetMs"] - -3000) < 20
 

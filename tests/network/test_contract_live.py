@@ -11,6 +11,7 @@ from runtime.clock import SystemClock
 from schemas import topics
 from schemas.messages import BurstCommand, StartCommand, StopCommand
 from tests.deadline import until
+from tests.network.recording import until_written
 from tests.published import PUBLISHED, validator, validator_of
 
 S = 1_000_000_000
@@ -78,6 +79,7 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
     state = until(lambda: (found := answered("stop")) and found.state == "stopped" and found, 15, "its stop")
     vehicle.stop()
     until(lambda: wire.seen["status"] >= 2, 10, "the vehicle's goodbye")
+    until_written(tmp_path / state.path)
 
     assert wire.faults == []
     assert {kind.name for kind in topics.TOPICS} == set(wire.seen)

@@ -13,6 +13,7 @@ from runtime.clock import SystemClock
 from runtime.errors import ListenError
 from schemas.compat import UTC
 from tests.deadline import BUSY, until
+from tests.network.recording import until_written
 from tests.ports import free_port
 from tidesync.dashboard import commands
 from tidesync.dashboard.agent import DashboardAgent
@@ -68,6 +69,7 @@ def test_a_program_starts_and_stops_a_session_and_finds_it_on_disk(boat, serve, 
     until(lambda: client.get(f"api/sessions/{session['session']}").json()["exchanges"] > 4, 10, "exchanges")
     ended = client.post(f"api/sessions/{session['session']}/stop", json={})
     assert (ended.status_code, ended.json()["state"]) == (200, "stopped"), ended.text
+    until_written(tmp_path / session["path"])
     metadata = json.loads((tmp_path / session["path"] / "sync_metadata.json").read_text())
     assert metadata["timeSync"]["inWater"]["offsetMs"] == pytest.approx(-3000, abs=2)
     until(lambda: row(client, "rov1")["recording"] == [], 5, "the row says so")

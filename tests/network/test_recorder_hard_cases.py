@@ -10,7 +10,7 @@ import pytest
 
 from tests.command_line import tidesync
 from tests.deadline import until
-from tests.network.recording import Place, assert_complete, start, states, stop
+from tests.network.recording import Place, assert_complete, start, states, stop, until_written
 
 FOREIGN = {"method": "ntp_handshake_v1", "offsetMs": -151, "uncertaintyMs": 4, "error": None}
 
@@ -130,7 +130,7 @@ def test_two_recorders_with_roots_of_their_own_each_have_everything(place, topsi
         until(lambda: other.recorded()[-1].seq > seen + 40, 15, "exchanges after the restart")
         assert stop(place)[0] == 0
         for each in (place, other):
-            until(lambda each=each: each.metadata()["timeSync"]["tidesync"]["state"] == "stopped", 20)
+            until_written(each.folder())
             assert_complete(each, topside)
     finally:
         other.stop()

@@ -16,6 +16,7 @@ from schemas.compat import UTC
 from tests.browser.dashboard_process import Dashboard
 from tests.deadline import until
 from tests.network.boats import Boat
+from tests.network.recording import until_written
 from tests.network.running import mosquitto_in, running
 from tidesync.command_line import run
 
@@ -102,6 +103,7 @@ def test_a_session_is_begun_and_ended_by_it_and_fuses(compiled, tmp_path):
         ended = client(f"tidesync.stopSession({json.dumps(session)})")
         assert ended["ok"], ended
         assert ended["value"]["state"] == "stopped"
+        until_written(folder)
         assert client("tidesync.sessions()")["value"]["sessions"][0]["session"] == session
     (folder / "in-water_1").mkdir()
     (folder / "in-water_1" / "session.csv").write_text(f"timestamp,value\n{at:%Y-%m-%dT%H:%M:%S.%fZ},1\n")

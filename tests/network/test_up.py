@@ -13,6 +13,7 @@ import pytest
 
 from tests.command_line import run_to_end
 from tests.deadline import until
+from tests.network.recording import until_written
 from tests.network.running import need_mosquitto
 from tests.ports import free_port
 
@@ -133,6 +134,7 @@ def test_a_vehicle_joins_and_its_dive_is_recorded_with_no_account_named(surface,
             folder = next(surface.root.glob("reef-42/session_*"))
             ended = surface.tidesync("session", "stop", folder.name.removeprefix("session_"))
             assert ended.returncode == 0, ended.stderr
+            until_written(folder)
             assert (folder / "time_sync" / "exchanges.jsonl").read_bytes().count(b"\n") > 3
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 130

@@ -17,6 +17,7 @@ import pytest
 
 from tests.command_line import PROGRAM, tidesync
 from tests.deadline import until
+from tests.network.recording import until_written
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +124,7 @@ def test_a_session_is_measured_recorded_and_corrected_and_no_bound_leaves_out_th
     assert shown["upper_ms"] >= vehicle.offset_ms() - 0.01
     assert STEP_MS / 2 <= shown["max_error_ms"] <= 100
     assert run("session", "stop", state["session"]).returncode == 0
+    until_written(folder)
 
     table = folder / "in-water_1" / "session.csv"
     table.parent.mkdir()

@@ -7,7 +7,7 @@ import pytest
 
 from schemas import topics
 from schemas.clock_history import ClockResendCommand
-from schemas.messages import ExchangeBatch, ResendCommand, StartCommand, StopCommand
+from schemas.messages import ResendCommand, StartCommand, StopCommand
 from tests.clock_publisher import ClockPublisher
 from tests.effort import few, tries
 from tests.simulation.simulated import ROOT, Simulation, jitter
@@ -150,30 +150,6 @@ def test_a_broker_that_restarts_without_memory_loses_nothing(tmp_path):
     recorded.simulation.broker.restart(30, off_s=5)
     recorded.simulation.run(90)
     assert_complete(recorded)
-
-
-@pytest.mark.parametrize("status", [b"offline", b"online"])
-def test_a_stop_waits_for_a_topside_that_may_answer_and_for_none_that_is_offline(tmp_path, status):
-    """Of what another topside measured some is missing, and nobody has it."""
-    recorded = Recorded(tmp_path, Link(), stop_s=40)
-    publish = recorded.simulation.broker.publish
-
-    def other():
-        found = recorded.folder.read_exchanges().exchanges[:2]
-        changes = {"topside": "other", "instance_id": "other"}
-        few = tuple(one.model_copy(update=changes | {"seq": 5 * place}) for place, one in enumerate(found))
-        batch = ExchangeBatch(schema_version=1, batch=0, exchanges=few).encode()
-        publish(topics.build(ROOT, topics.EXCHANGE, vehicle="rov1", topside="other"), batch, 1, retain=False)
-        publish(topics.build(ROOT, topics.TOPSIDE_STATUS, topside="other"), status, 1, retain=True)
-
-    recorded.simulation.at(39, other)
-    recorded.simulation.run(44.5)
-    state = recorded.states()[-1]
-    assert (state.state, state.closing) == ("stopped", status == b"online")
-    recorded.simulation.run(51)
-    assert not recorded.states()[-1].closing
-    (gap,) = recorded.folder.read_events()
-    assert (gap.topside, gap.from_seq, gap.to_seq) == ("other", 1, 4)
 
 
 def test_a_silent_vehicle_is_an_alarm_and_later_an_outage(tmp_path):

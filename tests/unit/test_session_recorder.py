@@ -39,57 +39,6 @@ def test_a_stop_that_is_asked_for_again_waits_no_longer(session):
     assert session.update(at(4.1)).smooth
 
 
-def answer(session, second, *seqs):
-    session.take_batch([exchange(seq, 2 - 1 / (seq + 1)) for seq in seqs], 9, at(second))
-    return session.update(at(second)).smooth
-
-
-def test_a_stop_asks_three_times_for_what_a_topside_may_have(session):
-    """The first request is lost; the second one's answer comes in two parts, of which one is lost."""
-    session.stop("r2", at(3))
-    session.take_batch([exchange(4, 3.1)], 1, at(3.2))
-    requests = []
-    for tenth in range(32, 80):
-        actions = session.update(at(tenth / 10))
-        requests += [(command.from_seq, command.to_seq) for _, command in actions.resend]
-        assert not actions.smooth
-        if tenth == 53:
-            assert not answer(session, 5.3, 2)
-    assert requests == [(1, 2), (1, 2), (1, 1)]
-    assert (session.state.state, session.state.closing) == ("stopped", True)
-    assert answer(session, 8, 1)
-    assert session.log.update(at(8), 8.0) == []
-
-
-@pytest.mark.parametrize(("offline", "ends_s"), [([], 9), (["other"], 9), (["topside"], 4)])
-def test_a_stop_waits_no_longer_than_a_topside_may_answer(session, offline, ends_s):
-    session.stop("r2", at(3))
-    assert not session.update(at(ends_s - 0.01), offline).smooth
-    assert session.update(at(ends_s), offline).smooth
-    gaps = [event for event in session.store.folder.read_events() if event.kind == "gap"]
-    assert [(gap.from_seq, gap.to_seq) for gap in gaps] == [(1, 2)]
-
-
-def test_a_stop_ends_after_ten_minutes_whatever_comes_back(session):
-    session.take_batch([exchange(2000, 2.5)], 1, at(2.6))
-    session.stop("r2", at(3))
-    for second in range(4, 603, 5):
-        assert not answer(session, second, second)
-    assert answer(session, 603, 603)
-
-
-def test_what_was_measured_after_a_stop_is_not_taken_while_missing_exchanges_come_back(session):
-    """But what had waited on the way is, and the first of after it, which shows what is missing before."""
-    session.stop("r2", at(10))
-    late = [exchange(4, 9), exchange(6, 9.5)]
-    session.take_batch(late, 1, at(14))
-    for seq, second in ((7, 15), (8, 16), (9, 17)):
-        session.take_batch([exchange(seq, second)], seq, at(second))
-        assert not session.update(at(second)).smooth
-    assert answer(session, 17.5, 1, 2, 5)
-    assert sorted(one.seq for one in session.store.folder.read_exchanges().exchanges) == list(range(8))
-
-
 def test_an_unchanged_state_is_published_again_every_five_seconds(session):
     session.note_published(session.state, at(10).raw_ns)
     assert [second for second in range(10, 17) if session.republish_due(at(second))] == [15, 16]

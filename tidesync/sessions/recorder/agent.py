@@ -252,7 +252,7 @@ class RecorderAgent(MqttAgent):
 
     def _update(self, session: SessionRecorder, now: Reading) -> None:
         name, alarm = session.recording.session, session.log.alarm
-        actions = session.update(now, self._topsides.offline)
+        actions = session.update(now)
         if session.log.alarm and session.log.alarm != alarm:
             self._peer_log.warning(name, f"session {name}: {session.log.alarm}", now.raw_ns)
         if actions.refused:

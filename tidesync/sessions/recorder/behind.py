@@ -17,10 +17,6 @@ _WINDOW_NS = 600_000_000_000
 _MOST = 5000
 """Names and boots come from the network; of later ones nothing is known."""
 _ROUND_NS = 5_000_000_000
-_SLACK_NS = 1_500_000_000
-"""A topside publishes once a second."""
-_QUIET_NS = 2_000_000_000
-"""Where nothing has come for so long, nothing is on the way."""
 
 
 class Behind:
@@ -29,9 +25,6 @@ class Behind:
     def __init__(self) -> None:
         self._least: dict[tuple[str, str | None], int] = {}
         self._before: dict[tuple[str, str | None], int] = {}
-        self._reached: dict[str, int] = {}
-        """Until when all that a topside had sent has come."""
-        self._came: dict[str, int] = {}
         self._window_ns: int | None = None
         self._found_ns: int | None = None
         self.behind_ns = 0
@@ -50,31 +43,7 @@ class Behind:
         if least_ns is None or late_ns < least_ns:
             self._least[key] = least_ns = late_ns
         behind_ns = late_ns - min(least_ns, self._before.get(key, least_ns))
-        self._reached[exchange.topside] = max(now_ns - behind_ns, self._reached.get(exchange.topside, 0))
         self._found_ns = behind_ns if self._found_ns is None else min(self._found_ns, behind_ns)
-
-    def prompt_ns(self, exchange: Exchange) -> int | None:
-        """When it would have come had it waited nowhere; None while that is not known."""
-        difference_ns = exchange.topside_realtime_minus_raw_ns
-        least_ns = self._least_of((exchange.topside, exchange.topside_boot_id))
-        if difference_ns is None or least_ns is None:
-            return None
-        return exchange.destination_ns - difference_ns + least_ns
-
-    def note_any(self, topside: str, now_ns: int) -> None:
-        """Something of a topside has come, new or not."""
-        if topside in self._came or len(self._came) < _MOST:
-            self._came[topside] = now_ns
-
-    def late_ns(self, topside: str, now_ns: int) -> int:
-        """How long ago a topside sent what comes now; what it has sent since is on the way. 0: nothing is."""
-        reached_ns, came_ns = self._reached.get(topside), self._came.get(topside)
-        if reached_ns is None or came_ns is None or now_ns - came_ns >= _QUIET_NS:
-            return 0
-        return max(0, now_ns - reached_ns - _SLACK_NS)
-
-    def _least_of(self, key: tuple[str, str | None]) -> int | None:
-        return min((each[key] for each in (self._least, self._before) if key in each), default=None)
 
     def settle(self, now_ns: int) -> str | None:
         """Called once a second: a sentence while it is behind, None else."""
@@ -91,4 +60,4 @@ class Behind:
 
     def forget(self) -> None:
         """The recorder's RAW stood still."""
-        self._least, self._before, self._reached = {}, {}, {}
+        self._least, self._before = {}, {}

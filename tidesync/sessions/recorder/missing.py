@@ -59,8 +59,6 @@ class SequenceWatch:
         self.run = run
         self.heard_ns = 0
         """When its newest exchange came."""
-        self.asked_ns = 0
-        """When something of it was last asked for."""
         self._follows = follows
         self._one_process = one_process
         self._first = 0
@@ -169,21 +167,8 @@ class SequenceWatch:
             self._missing.fill(0, self._first - 1, now_ns)
 
     def requests(self, now_ns: int) -> list[tuple[int, int]]:
-        """`(from, to)` of all that is due; counts them as requested."""
+        """`(from, to)` to ask for now; counts them as requested."""
         return self._missing.requests(now_ns)
-
-    def due(self, now_ns: int, late_ns: int) -> list[MissingRange]:
-        """What to ask for now, if there is room; `late_ns`: how long answers wait on the way."""
-        return self._missing.due(now_ns, late_ns)
-
-    def under_way(self, now_ns: int, late_ns: int) -> int:
-        """How many exchanges are asked for whose answer may still be on the way."""
-        return self._missing.under_way(now_ns, late_ns)
-
-    def ask(self, missing: MissingRange, now_ns: int) -> tuple[int, int]:
-        """`(from, to)` to ask for of one that is due; counts it as requested."""
-        self.asked_ns = now_ns
-        return self._missing.ask(missing, now_ns)
 
     def request_all(self) -> None:
         """Make everything that is missing due at once."""

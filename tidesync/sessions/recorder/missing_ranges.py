@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 FIRST_REQUEST_NS = 500_000_000
 """The sender may be about to publish what it could not while the network was away."""
 REPEAT_REQUEST_NS = 2_000_000_000
-MOST_LATE_NS = 60_000_000_000
 MOST_REPEATS = 10
 """Requests unanswered by a sender that was heard meanwhile, until what is missing counts as lost."""
 LARGEST_REQUEST = 1000
@@ -41,16 +40,6 @@ class MissingRange:
 
     def __len__(self) -> int:
         return self.last - self.first + 1
-
-    def is_due(self, now_ns: int, late_ns: int) -> bool:
-        """Whether to ask for it; again only once an answer that waits for `late_ns` would have come."""
-        wait_ns = 0 if self.requested_at_ns is None else min(late_ns, MOST_LATE_NS)
-        return self.due_ns + wait_ns <= now_ns
-
-    @property
-    def under_way(self) -> int:
-        """How many numbers the last request asked for that have not come."""
-        return 0 if self.requested_at_ns is None else self.last - max(self.first, self.requested_from) + 1
 
 
 class MissingRanges:
@@ -122,33 +111,17 @@ class MissingRanges:
                 rest for missing in self._ranges for rest in _without(missing, first, last, now_ns)
             ]
 
-    def due(self, now_ns: int, late_ns: int = 0) -> list[MissingRange]:
-        """What to ask for now. `late_ns`: how long answers wait on the way, so that a repetition comes later.
+    def requests(self, now_ns: int) -> list[tuple[int, int]]:
+        """`(from, to)` to ask for now; counts them as requested.
 
         The newest come first: a sender forgets the oldest first, so those are the last to be given up.
         """
         if not self._ranges:
             return []
-        awaited = (missing for missing in reversed(self._ranges) if not missing.lost)
-        return [each for each in awaited if each.is_due(now_ns, late_ns)][:MOST_REQUESTS]
-
-    def under_way(self, now_ns: int, late_ns: int = 0) -> int:
-        """How many numbers are asked for whose answer may still be on the way."""
-        return sum(each.under_way for each in self._ranges if not (each.lost or each.is_due(now_ns, late_ns)))
-
-    def ask(self, missing: MissingRange, now_ns: int) -> tuple[int, int]:
-        """`(from, to)` to ask for of one that is due; counts it as requested."""
-        # A silent sender has not refused: a request counts only if it was heard since the last one.
-        if missing.requested_at_ns is None or self._heard_ns > missing.requested_at_ns:
-            missing.requests += 1
-        missing.requested_at_ns = now_ns
-        missing.requested_from = max(missing.first, missing.last - LARGEST_REQUEST + 1)
-        missing.due_ns = now_ns + REPEAT_REQUEST_NS
-        return missing.requested_from, missing.last
-
-    def requests(self, now_ns: int) -> list[tuple[int, int]]:
-        """`(from, to)` of all that is due; counts them as requested."""
-        return [self.ask(missing, now_ns) for missing in self.due(now_ns)]
+        due = [missing for missing in reversed(self._ranges) if missing.due_ns <= now_ns and not missing.lost]
+        for missing in due[:MOST_REQUESTS]:
+            self._note_request(missing, now_ns)
+        return [(missing.requested_from, missing.last) for missing in due[:MOST_REQUESTS]]
 
     def request_all(self) -> None:
         """Make everything that is missing due at once.
@@ -179,6 +152,14 @@ class MissingRanges:
         for missing in ranges:
             missing.lost = True
         return dropped + ranges
+
+    def _note_request(self, missing: MissingRange, now_ns: int) -> None:
+        # A silent sender has not refused: a request counts only if it was heard since the last one.
+        if missing.requested_at_ns is None or self._heard_ns > missing.requested_at_ns:
+            missing.requests += 1
+        missing.requested_at_ns = now_ns
+        missing.requested_from = max(missing.first, missing.last - LARGEST_REQUEST + 1)
+        missing.due_ns = now_ns + REPEAT_REQUEST_NS
 
 
 def _without(missing: MissingRange, first: int, last: int, now_ns: int) -> list[MissingRange]:

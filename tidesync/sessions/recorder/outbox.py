@@ -50,11 +50,6 @@ class TopsideDirectory:
         if topside in self._online or len(self._online) < _MOST:
             self._online[topside] = online
 
-    @property
-    def offline(self) -> set[str]:
-        """Those whose status says so."""
-        return {topside for topside, online in self._online.items() if not online}
-
     def measured_by(self, vehicles: Iterable[str]) -> list[Stream]:
         """Which topsides to ask for a burst of each of `vehicles` (none: of all that are known)."""
         known: dict[str, list[str]] = {}

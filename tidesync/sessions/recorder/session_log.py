@@ -176,11 +176,7 @@ class SessionLog:
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
         """What to ask for again now: the source, and the first and last `seq`."""
-        return self.watches.requests(now.raw_ns, self.elapsed_ns(now), self.behind.late_ns)
-
-    def is_after(self, exchange: Exchange, instant_ns: int) -> bool:
-        """Whether it is newer than all of its source, and made after an instant of the recorder's RAW."""
-        return self.watches.is_ahead(exchange) and (self.behind.prompt_ns(exchange) or 0) > instant_ns
+        return self.watches.requests(now.raw_ns, self.elapsed_ns(now))
 
     def request_all(self, now: Reading) -> None:
         """Make everything that is missing due at the next update: the connection was lost."""
@@ -269,7 +265,6 @@ class SessionLog:
         if not (self.admits(exchange.vehicle) and self.watches.admits(exchange)):
             self.refused += 1
             return
-        self.behind.note_any(exchange.topside, now.raw_ns)
         known = not self._recorded.add(exchange)
         lost = self.watches.observe(exchange, now.raw_ns, known=known, batch=batch)
         new.events.extend(self._gaps(lost, now))

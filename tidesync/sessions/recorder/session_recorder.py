@@ -18,7 +18,7 @@ from tidesync.sessions.recorder.store import SessionStore
 from tidesync.sessions.recorder.upkeep import MOST_URGENT, Upkeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from runtime.clock import Reading
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.resumption import Resumed
     from tidesync.sessions.recorder.settings import RecorderSettings
 
-LINGER_NS = REPUBLISH_NS = 5_000_000_000
-"""After a stop the consumer may write the metadata from an older reading; until then ours is put back. An
-unchanged state is published this often: without it a recorder looks dead."""
+LINGER_NS = 5_000_000_000
+"""After a stop the consumer may write the metadata from an older reading; until then ours is put back."""
+REPUBLISH_NS = 5_000_000_000
+"""An unchanged state is published this often: without it a recorder looks dead."""
 _QUICK_NS = 2_000_000_000
 """A session that is resumed sooner needs no alarm."""
 _AGAIN_NS = 20_000_000
@@ -161,10 +162,10 @@ class SessionRecorder:
         """Record a batch, unless the memory is full: then its exchanges are missing, and requested later."""
         if self._hold(partial(self.take_batch, exchanges, batch, now), len(exchanges)) or self.store.full:
             return
-        if self._stopping:
-            exchanges = self._stopping.wanted(exchanges, self.log.is_after)
         new = self.log.take(exchanges, batch, now)
         self.store.add(new.exchanges, new.events)
+        if self._stopping:
+            self._stopping.note_heard(exchanges)
         self._note_taken(new.exchanges, now)
 
     def take_event(self, event: Event, now: Reading) -> None:
@@ -183,7 +184,7 @@ class SessionRecorder:
             return
         lines = self.log.clock.take(owner, message, now.raw_ns, self.log.elapsed_ns(now))
         self.store.add(clock=lines)
-        self._note_taken(self._stopping and self.log.clock.waiting and lines, now)
+        self._note_taken(lines, now)
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> None:
         """Take a result; a vehicle's first is written at once."""
@@ -202,8 +203,8 @@ class SessionRecorder:
         self.log.slept(slept_ns, now)
         self.next_update_ns = now.raw_ns
 
-    def update(self, now: Reading, offline: Collection[str] = ()) -> Actions:
-        """What is due about once a second: alarm, missing exchanges, files. `offline`: topsides that are."""
+    def update(self, now: Reading) -> Actions:
+        """What is due about once a second: alarm, missing exchanges, files."""
         self._updated_ns, self.next_update_ns = now.raw_ns, now.raw_ns + round(self._settings.update_s * 1e9)
         actions = Actions(refused=self.log.newly_refused())
         if self._held is not None:
@@ -215,7 +216,7 @@ class SessionRecorder:
             actions.lost = list(map(resend.sentence_of_lost, self.log.clock.give_up()))
             requests = self.log.requests(now), self.log.clock.requests(now.raw_ns)
             actions.resend = resend.of_all(self.recording.recorder, *requests, now.raw_ns)
-        if self.phase == "stopping" and self._is_complete(now, offline):
+        if self.phase == "stopping" and self._is_complete(now):
             actions.lost += map(resend.sentence_of_lost, self.log.clock.end())
             self.store.add(events=self.log.end(now))
             self.phase = "ending"
@@ -271,13 +272,12 @@ class SessionRecorder:
         elif not self._ended:
             self.log.alarm = MOVED_AT_END
 
-    def _is_complete(self, now: Reading, offline: Collection[str]) -> bool:
+    def _is_complete(self, now: Reading) -> bool:
         """Whether the last exchanges have come, or will not come any more."""
         assert self._stopping is not None
         heard = self.log.heard_within(round(self._settings.alarm_s * 1e9), now)
-        waiting, held = self.log.waiting, self.log.watches.may_come(offline)
-        deadline_ns = self._stopping.deadline_ns(waiting=waiting, held=held)
-        if (self._stopping.has_heard(heard) and not waiting) or now.raw_ns >= deadline_ns:
+        deadline_ns = self._stopping.deadline_ns(waiting=self.log.waiting)
+        if (self._stopping.has_heard(heard) and not self.log.waiting) or now.raw_ns >= deadline_ns:
             return True
         self.next_update_ns = min(self.next_update_ns, deadline_ns)
         return False
@@ -290,10 +290,10 @@ class SessionRecorder:
         self.next_update_ns = min(self.next_update_ns, now.raw_ns + _AGAIN_NS)
         return False
 
-    def _note_taken(self, new: object, now: Reading) -> None:
+    def _note_taken(self, lines: Sequence[object], now: Reading) -> None:
         if self._stopping:
             self._update_soon()
-            if new:
+            if lines:
                 self._stopping.note_recorded(now.raw_ns)
 
     def _record(self, **changes: object) -> None:

@@ -15,13 +15,12 @@ from tidesync.sessions.journal import Source, source_of
 from tidesync.sessions.recorder.missing import SequenceWatch, WatchState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from runtime.clock import Reading
     from schemas.exchange import Exchange
     from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.missing import Lost
-    from tidesync.sessions.recorder.missing_ranges import MissingRange
 
 ENDED_NS = 10_000_000_000
 """A process that is silent for this long, while a later one of its name is heard, has ended."""
@@ -30,10 +29,6 @@ MOST_PROCESSES = 1000
 """Of one vehicle and topside; later ones share a count. Ids come from the network, so they are bounded."""
 
 MOST_STREAMS = 5000
-
-MOST_UNDER_WAY = 10_000
-"""Exchanges asked of one topside that have not come: 6 MB, which no broker's queue for us need drop. More
-would wait there until they are asked for once more."""
 
 MOST_BLOCKS = 100
 """Processes of a vehicle that the metadata names."""
@@ -95,15 +90,6 @@ class SourceWatches:
         """Whether something is missing that may still come."""
         return any(watch.waiting for _, watch in self)
 
-    def may_come(self, offline: Collection[str]) -> bool:
-        """Whether something is missing that a topside may have which is not `offline`."""
-        return any(watch.waiting for source, watch in self if source.topside not in offline)
-
-    def is_ahead(self, exchange: Exchange) -> bool:
-        """Whether `exchange` is later than all that were observed of its source."""
-        watch = self._streams.get((exchange.vehicle, exchange.topside), {}).get(source_of(exchange))
-        return watch is None or watch.is_ahead(exchange)
-
     @property
     def awaited(self) -> int:
         """How many are missing that may still come."""
@@ -155,34 +141,13 @@ class SourceWatches:
             self._reaching.append(watch)
         return [(source, each) for each in lost]
 
-    def requests(
-        self, now_ns: int, elapsed_ns: int = 0, late_ns: Callable[[str, int], int] = lambda *_: 0
-    ) -> list[tuple[Source, int, int]]:
-        """What to ask for again now, `elapsed_ns` after the session's start: source, first and last `seq`.
-
-        As much as each topside is to have under way; what was asked for without an answer comes last, and of
-        the others the source that was not asked for longest comes first. `late_ns`: of a topside, now: how
-        long what it sends waits before it is read here.
-        """
+    def requests(self, now_ns: int, elapsed_ns: int = 0) -> list[tuple[Source, int, int]]:
+        """What to ask for again now, `elapsed_ns` after the session's start: source, first and last `seq`."""
         for watch in self._reaching or ():
             watch.reach_back(elapsed_ns, now_ns)
         if self._reaching:
             self._reaching = [watch for watch in self._reaching if watch.reaches_back]
-        under_way: Counter[str] = Counter()
-        due: list[tuple[Source, SequenceWatch, MissingRange]] = []
-        for source, watch in self:
-            if watch.waiting:
-                late = late_ns(source.topside, now_ns)
-                under_way[source.topside] += watch.under_way(now_ns, late)
-                due += [(source, watch, missing) for missing in watch.due(now_ns, late)]
-        due.sort(key=lambda each: (each[2].requests, each[1].asked_ns))
-        asked = []
-        for source, watch, missing in due:
-            if under_way[source.topside] < MOST_UNDER_WAY:
-                first, last = watch.ask(missing, now_ns)
-                under_way[source.topside] += last - first + 1
-                asked.append((source, first, last))
-        return asked
+        return [(source, *asked) for source, watch in self for asked in watch.requests(now_ns)]
 
     def request_all(self) -> None:
         """Make everything that is missing due at once."""

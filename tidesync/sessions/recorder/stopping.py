@@ -1,25 +1,19 @@
-"""The end of a recording, pure: what is still taken, and until when the last exchanges are awaited."""
+"""The end of a recording, pure: until when the last exchanges are awaited."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from tidesync.sessions.recorder.missing_ranges import REPEAT_REQUEST_NS
-from tidesync.sessions.recorder.sources import MOST_STREAMS
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from schemas.exchange import Exchange
-    from tidesync.sessions.journal import Stream
 
 Phase = Literal["recording", "stopping", "ending", "smoothing", "stopped"]
 """Of a session. Stopping: the last exchanges are awaited; ending: the disk is to take them."""
 ANSWER_NS = 3_000_000_000
 """A stop is answered when all is written, and no later than this."""
-PATIENCE_NS = 3 * REPEAT_REQUEST_NS
-"""What a topside may have is awaited for so long after something new has come: three requests."""
-LONGEST_STOP_NS = 600_000_000_000
+LONGEST_STOP_NS = 60_000_000_000
 """Exchanges that are coming back delay the end up to this."""
 
 
@@ -34,7 +28,6 @@ class Stopping:
         self._wait_ns = round(wait_s * 1e9)
         self._began_ns = self._recorded_ns = now_ns
         self._heard: set[str] = set()
-        self._past: set[Stream] = set()
 
     def is_answered(self, now_ns: int, *, saved: bool = False) -> bool:
         """Whether who asked for it waits no longer, whatever is still awaited or computed.
@@ -47,39 +40,21 @@ class Stopping:
         """Something new has come."""
         self._recorded_ns = now_ns
 
-    def wanted(
-        self, exchanges: Iterable[Exchange], is_after: Callable[[Exchange, int], bool]
-    ) -> list[Exchange]:
-        """Without those of after the stop, but for each stream's first: it shows what is missing before.
-
-        `is_after`: whether an exchange is new, and from after an instant.
-        """
-        taken = []
-        for exchange in exchanges:
-            # the vehicle's newest has come; one that was sent again is not the newest
-            if exchange.destination_ns > self._newest_ns.get(exchange.vehicle, 0):
-                self._heard.add(exchange.vehicle)
-            if not is_after(exchange, self._began_ns + ANSWER_NS) or self._is_first(exchange):
-                taken.append(exchange)
-        return taken
+    def note_heard(self, exchanges: Iterable[Exchange]) -> None:
+        """The vehicles whose newest exchanges have come; one that was sent again is not the newest."""
+        self._heard.update(
+            exchange.vehicle
+            for exchange in exchanges
+            if exchange.destination_ns > self._newest_ns.get(exchange.vehicle, 0)
+        )
 
     def has_heard(self, vehicles: set[str]) -> bool:
         """Whether the last exchanges of all these have come."""
         return vehicles <= self._heard
 
-    def deadline_ns(self, *, waiting: bool, held: bool) -> int:
-        """Until when to wait; longer while something that is missing may still come (`waiting`).
-
-        `held`: a topside may have it.
-        """
+    def deadline_ns(self, *, waiting: bool) -> int:
+        """Until when to wait; longer while something that is missing may still come (`waiting`)."""
         if not waiting:
             return self._began_ns + self._wait_ns
-        wait_ns = max(self._wait_ns, PATIENCE_NS) if held else self._wait_ns
-        return min(max(self._began_ns, self._recorded_ns) + wait_ns, self._began_ns + LONGEST_STOP_NS)
-
-    def _is_first(self, exchange: Exchange) -> bool:
-        stream = exchange.vehicle, exchange.topside
-        first = stream not in self._past
-        if first and len(self._past) < MOST_STREAMS:
-            self._past.add(stream)
-        return first
+        latest_ns = max(self._began_ns, self._recorded_ns) + self._wait_ns
+        return min(latest_ns, self._began_ns + LONGEST_STOP_NS)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from runtime.realtime_rate import RateState
 
 _STEEPEST = FASTEST_SLEW_PPM * 1e-6
-_STRETCH = 1 + _STEEPEST
 _USUAL = ADJTIME_PPM * 1e-6
 """Assumed of a system that does not report its rate: no daemon there slews faster."""
 _GENERATION_NS = 20_000_000_000
@@ -68,6 +67,9 @@ class RealtimeLine:
         self._last_ns = self._uneven_ns = 0
         self.begun_ns = 0
         """RAW of the line's first reading."""
+        self.steepest_before = _STEEPEST
+        """How fast realtime may have moved against RAW in the half second before that, a fraction."""
+        self._ended_ns = 0
         self._value = self._off = 0.0
         """The held line at the last sample, and how far any feasible one is from it there."""
         self._cut_off = 0.0
@@ -86,12 +88,13 @@ class RealtimeLine:
         asked for after the reading; without a state there is no line.
         """
         apart_ns, self._last_ns = raw_ns - self._last_ns, raw_ns
-        if state is None or state != self._state or was_set or not 0 <= apart_ns <= STARVED_NS:
-            self._end(state)
+        starved = not 0 <= apart_ns <= STARVED_NS
+        if state is None or state != self._state or was_set or starved:
+            self._end(state, explained=not starved)
             return False
         half_ns = width_ns / 2 + self._uneven_ns
         if self._used is None or self._next is None:
-            half_ns += width_ns / 2 * _STEEPEST
+            half_ns += width_ns / 2 * self.steepest
             self._used = self._next = _Generation.of(raw_ns, difference_ns, half_ns, state)
             self._value, self._off, self._cut_off = 0.0, half_ns, 0.0
             self.begun_ns = raw_ns
@@ -109,7 +112,7 @@ class RealtimeLine:
             self._off = max(found[1] - value, value - found[0])
             self._cut_off = self._off + _LOOSE_NS
         else:
-            self._end(state)
+            self._end(state, explained=False)
             return False
         if raw_ns - self._next.begun_ns > _GENERATION_NS:
             self._hand_over(_Generation.of(raw_ns, difference_ns, half_ns, state))
@@ -131,6 +134,11 @@ class RealtimeLine:
             return abs(self._used.lines.slope) + self._used.lines.spread
         return _USUAL if self._state is None else max(map(abs, self._state.rates))
 
+    @property
+    def even_ns(self) -> int:
+        """RAW since which realtime moved no faster than that; 0 where the system does not report its rate."""
+        return self.begun_ns if self._used else 0 if self._state is None else self._last_ns
+
     def raw_of(self, realtime_ns: int) -> RawStamp | None:
         """RAW at a stamp of realtime; None: it is not between the line's first sample and the last one.
 
@@ -147,16 +155,24 @@ class RealtimeLine:
         raw_ns = begun_ns + round(at)
         age_ns = self._last_ns - raw_ns
         off = self._off + lines.spread * age_ns if 0 <= age_ns < _APART_NS else lines.off_at(at)
-        half_ns = int(off * _STRETCH) + 1 + self._uneven_ns
+        half_ns = int(off / (1 + lines.slope - lines.spread)) + 1 + self._uneven_ns
         if raw_ns < self.begun_ns or age_ns < -half_ns:
             return None
         return RawStamp(raw_ns, half_ns, realtime_ns - raw_ns)
 
-    def _end(self, state: RateState | None) -> None:
-        """Without a line: the reading may be of before the change that it shows, the next one is not."""
-        self._state = state
-        self._uneven_ns = _ROUNDED_NS + (0 if state is None else state.uneven_ns)
+    def _end(self, state: RateState | None, *, explained: bool) -> None:
+        """Without a line: the reading may be of before the change that it shows, the next one is not.
+
+        `explained`: by the state or a notice, so that meanwhile no rate was beyond those of before and now.
+        """
+        before, uneven_ns = self.steepest, 0 if self._state is None else self._state.uneven_ns
+        if self._last_ns - self._ended_ns <= STARVED_NS:
+            before = max(before, self.steepest_before)
+        self._state, self._ended_ns = state, self._last_ns
+        # What the multipliers were behind is made up for at the new rate.
+        self._uneven_ns = _ROUNDED_NS + max(uneven_ns, 0 if state is None else state.uneven_ns)
         self._used = self._next = None
+        self.steepest_before = max(before, self.steepest) if explained else _STEEPEST
 
     def _hand_over(self, following: _Generation) -> None:
         """Hold the same line among those of later readings alone, which is one of them."""

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.clock import (
+    FASTEST_SLEW_PPM,
     Reading,
     SimulatedClock,
     asleep_s,
@@ -15,7 +16,7 @@ from runtime.clock import (
     read,
     was_set,
 )
-from runtime.clock_samples import half_width_ns
+from runtime.clock_samples import STARVED_NS, half_width_ns
 from runtime.realtime_line import RawStamp, RealtimeLine
 from runtime.realtime_rate import rate_source
 from runtime.sleep import SleepCounter
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 SAMPLE_S = 0.4
 """Between two looks at the most, so that the kernel's stamps between them can be used."""
-
+_FASTEST = FASTEST_SLEW_PPM * 1e-6
 
 _MOST_READINGS = 4
 """More in a row, until one is as narrow as the narrowest of late: the first finds cold caches."""
@@ -51,10 +52,20 @@ class Look(NamedTuple):
     """The agent's RAW at which the difference is that."""
     rate: float
     """How fast the difference may change there, as a fraction."""
+    even_ns: int = 0
+    """The agent's RAW since which it may have changed so fast."""
+    rate_before: float = 0.0
+    """And how fast in the half second before."""
 
     def half_at(self, raw_ns: int) -> int:
-        """What the difference may be wrong by at another instant of RAW, while nothing sets the clock."""
-        return self.half_ns + math.ceil(abs(raw_ns - self.read_ns) * self.rate)
+        """What the difference may be wrong by at another instant of RAW, while nothing sets the clock.
+
+        After the reading that holds until the rate changes.
+        """
+        before_ns = max(0, self.even_ns - raw_ns)
+        rate_before = self.rate_before if before_ns <= STARVED_NS else _FASTEST
+        moved_ns = (abs(raw_ns - self.read_ns) - before_ns) * self.rate + before_ns * rate_before
+        return self.half_ns + math.ceil(moved_ns)
 
 
 class StampClock:
@@ -98,7 +109,7 @@ class StampClock:
         """
         first_ns = self.raw_ns() if first_ns is None else first_ns
         read_ns, difference_ns, half_ns = self._sample()
-        rate = self._line.steepest
+        rate, even_ns = self._line.steepest, self._line.even_ns
         if self._simulated:
             reading = read(self._clock)
             read_ns, difference_ns, half_ns = (
@@ -106,14 +117,24 @@ class StampClock:
                 reading.realtime_minus_raw_ns,
                 reading.width_ns // 2 + 1,
             )
-            rate = self._fastest
+            rate, even_ns = self._fastest, 0
             self._slept_ns += self._sleep.slept_ns()
         if self._compares:
             now = Reading(first_ns, difference_ns, 2 * half_ns)
             self._sets += self._last is not None and was_set(self._last, now)
             self._last = now
         half_ns += self._raw_resolution_ns
-        return Look(first_ns, difference_ns, half_ns, self._slept_ns, self._sets, read_ns, rate)
+        return Look(
+            first_ns,
+            difference_ns,
+            half_ns,
+            self._slept_ns,
+            self._sets,
+            read_ns,
+            rate,
+            even_ns,
+            self._line.steepest_before,
+        )
 
     def departed_at(self, realtime_ns: int, sent_raw_ns: int) -> RawStamp | None:
         """The same for a departure after the agent's RAW was `sent_raw_ns`: it must not come out too late."""

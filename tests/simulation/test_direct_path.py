@@ -63,13 +63,31 @@ def test_a_step_of_realtime_puts_no_stamp_wrong(side, size_ns, seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("side", ["pi", "topside"])
-@pytest.mark.parametrize("kind", ["slews", "adjusts"])
-@pytest.mark.parametrize("ppm", [0.5, -500.0, 80_000.0])
+@pytest.mark.parametrize(
+    ("kind", "ppm"),
+    [("slews", 0.5), ("slews", -500.0), ("slews", 80_000.0), ("adjusts", 0.5), ("adjusts", -500.0)],
+)
 def test_a_slewed_realtime_puts_no_stamp_wrong(side, kind, ppm, seed):
     slews = tuple((3 + 2.03 * index, 4.1 + 2.03 * index, ppm) for index in range(3))
     world = DirectWorld(seed, **{side: {kind: slews}}, rate=30.0).run(9)
     full = right(world)
     assert len(full) > 0.5 * len(world.exchanges)
+    assert max(read_wrong(world)) <= 0
+
+
+@pytest.mark.parametrize("seed", range(tries(2)))
+@pytest.mark.parametrize("ppm", [-500.0, 80_000.0])
+def test_a_slew_that_begins_or_ends_while_an_answer_is_made_or_waits_is_in_its_resolution(ppm, seed):
+    slews = tuple((1 + 1.211 * index, 1.62 + 1.211 * index, ppm) for index in range(13))
+    interrupted = {
+        "slews": slews,
+        "wakes_in": lambda chance: round(chance.uniform(0.01, 20) * MS),
+        "interrupted": 0.3,
+    }
+    network = Network(loss=0.2)
+    world = DirectWorld(seed, pi=interrupted, topside=interrupted, rate=50.0, network=network).run(17)
+    assert right(world)
+    assert max(read_wrong(world)) <= 0
 
 
 @pytest.mark.parametrize("seed", SEEDS)

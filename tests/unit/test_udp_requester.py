@@ -43,7 +43,7 @@ def test_an_exchange_whose_departure_does_not_come_has_the_programs():
     (exchange,) = talk.take(talk.answer(second))
     assert exchange.transmit_stamp == "user"
     assert exchange.transmit_raw_ns - exchange.receive_raw_ns == 10 * US
-    assert exchange.resolution_ns == 50 + 45
+    assert exchange.resolution_ns == 50 + 45 + 1006  # nothing shows that the clock kept its rate meanwhile
 
 
 def test_the_last_exchange_before_a_silence_is_handed_out_within_two_seconds():

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from runtime.clock import FASTEST_SLEW_PPM
 from schemas.datagram import (
     ANSWER,
     EARLIER_BY_KERNEL,
@@ -107,12 +108,18 @@ class _Held:
         if following.flags & EARLIER_BY_KERNEL and transmit_ns + half_ns >= self.answer.transmit_raw_ns:
             self.transmit = max(transmit_ns, self.answer.transmit_raw_ns), half_ns
 
+    @property
+    def _pi_half_ns(self) -> int:
+        """Without the kernel's stamp nothing shows that the vehicle's clock kept its rate until then."""
+        answering_ns = self.answer.transmit_raw_ns - self.answer.receive_raw_ns
+        return self.answer.resolution_ns + max(0, answering_ns) * FASTEST_SLEW_PPM // 1_000_000 + 1
+
     def exchange(self, vehicle: str, session: int) -> DirectExchange:
         """With the better of both stamps each."""
         assert self.own is not None
         sent, answer = self.sent, self.answer
         origin_ns, destination_ns, difference_ns, half_ns, sets = self.own
-        transmit_ns, pi_half_ns = self.transmit or (answer.transmit_raw_ns, 0)
+        transmit_ns, pi_half_ns = self.transmit or (answer.transmit_raw_ns, self._pi_half_ns)
         return DirectExchange(
             vehicle=vehicle,
             session=session,

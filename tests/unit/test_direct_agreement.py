@@ -188,6 +188,13 @@ def test_a_vehicle_that_does_not_offer_it_is_not_asked():
     assert ask(agreement(udp=None)) is None
 
 
+@pytest.mark.parametrize(
+    "host", ["::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:255.255.255.255", "::ffff:192.0.2.1"]
+)
+def test_an_address_in_the_disguise_of_another_family_is_not_asked(host):
+    assert hosts(agreed(addresses=(host, "192.0.2.9"))) == ["192.0.2.9"]
+
+
 def test_the_next_key_is_asked_for_before_the_old_one_ends():
     made = agreed()
     assert ask(made, round(0.8 * KEY_S * S)) is None

@@ -172,6 +172,8 @@ def _candidates(hosts: Iterable[str], zones: tuple[str, ...]) -> Iterator[str]:
             continue
         if address.is_multicast or address.is_unspecified or host == _BROADCAST:
             continue
+        if getattr(address, "ipv4_mapped", None):  # which may be any of those in disguise
+            continue
         if address.is_loopback and host not in _LOOPBACK:
             continue
         if address.version == 6 and address.is_link_local and "%" not in host:  # noqa: PLR2004 - IPv6

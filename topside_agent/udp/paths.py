@@ -140,8 +140,11 @@ class DirectPaths:
         mine = letter.topic.topside == self._settings.topside and not letter.incoming.retain
         if agreement is None or not mine or not isinstance(answer, UdpAnswer):
             return
-        agreed = agreement.answered(answer, now_ns)
-        if agreed:
+        others = (other for other in self._agreements.values() if other is not agreement)
+        if answer.session and any(other.answer_of(answer.session) for other in others):
+            _log.warning("%s: its session has the number of another vehicle's", vehicle)
+            return  # else it would be handed that one's answers; it is asked again
+        if agreement.answered(answer, now_ns):
             self._measure(vehicle, agreement)
         elif answer.error is not None:
             _log.warning("%s cannot be measured directly: %s", vehicle, answer.error)

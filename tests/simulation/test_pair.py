@@ -95,7 +95,7 @@ def test_what_cannot_be_answered_is_one_line(recorded, arguments, code, words):
 
 def test_vehicles_of_different_surface_computers_are_refused(recorded, monkeypatch):
     monkeypatch.setattr(
-        type(recorded.session), "measured_by", lambda _self, vehicle: frozenset({f"boot of {vehicle}"})
+        type(recorded.session), "measured_by", lambda _self, vehicle: {f"boot of {vehicle}": (0, S)}
     )
     with pytest.raises(UsageError, match="different computers"):
         pair(recorded.session, "rov1", "rov2")
@@ -117,5 +117,28 @@ def test_two_that_were_not_measured_at_the_same_time_have_none(tmp_path):
     ]
     (tmp_path / "time_sync").mkdir()
     (tmp_path / "time_sync" / "exchanges.jsonl").write_bytes(lines_of([*first, *later]))
+    with pytest.raises(NothingMeasuredError, match="same time"):
+        pair(open_session(tmp_path), "rov1", "rov2")
+
+
+def test_an_instant_of_two_computers_is_not_one_instant(tmp_path):
+    """Each measures one vehicle in the first half and the other one in the second, by a clock of its own."""
+    simulation = Simulation(Link.instant(), settings=TopsideSettings(rate=4))
+    simulation.run(20)
+    first = simulation.exchanges()
+    middle_ns = (first[0].destination_ns + first[-1].destination_ns) // 2
+    moved = dict.fromkeys(("origin_ns", "destination_ns", "topside_realtime_minus_raw_ns"), 3 * S)
+
+    def made(each, vehicle, *, backup):
+        values = {name: getattr(each, name) + ns for name, ns in moved.items() if backup}
+        boot = {"topside_boot_id": "backup", "instance_id": "other"} if backup else {}
+        return each.model_copy(update={"vehicle": vehicle} | values | boot)
+
+    early = [each for each in first if each.destination_ns < middle_ns]
+    late = [each for each in first if each.destination_ns >= middle_ns]
+    exchanges = [made(each, "rov1", backup=each in late) for each in first]
+    exchanges += [made(each, "rov2", backup=each in early) for each in first]
+    (tmp_path / "time_sync").mkdir()
+    (tmp_path / "time_sync" / "exchanges.jsonl").write_bytes(lines_of(exchanges))
     with pytest.raises(NothingMeasuredError, match="same time"):
         pair(open_session(tmp_path), "rov1", "rov2")

@@ -59,15 +59,12 @@ def pair(session: Session, one: str, other: str, every_s: float = 1.0) -> Pair:
         raise UsageError(f"expected two vehicles, received {one!r} twice")
     if not 0 < every_s <= 86_400:  # noqa: PLR2004 - a day
         raise UsageError(f"every_s: expected more than 0, at most 86400, received {every_s!r}")
-    if not session.measured_by(one) & session.measured_by(other):
-        raise UsageError(f"{one} and {other} were measured against the clocks of different computers")
-    spans = [session.track(vehicle)["topside_unix_ns"] for vehicle in (one, other)]
-    begin, end = max(int(span.min()) for span in spans), min(int(span.max()) for span in spans)
-    if end < begin:
-        raise NothingMeasuredError(f"{one} and {other} were not measured at the same time")
+    spans = _together(session, one, other)
+    begin, end = min(begin for begin, _ in spans), max(end for _, end in spans)
     instants = np.arange(begin, end + 1, max(1, round(every_s * 1e9)), dtype=np.int64)
     first, second = (session.to_vehicle(instants, vehicle, resolution_ns=0) for vehicle in (one, other))
     known = np.isin(first["state"], USED) & np.isin(second["state"], USED)
+    known &= np.any([(begin <= instants) & (instants <= end) for begin, end in spans], axis=0)
     if not known.any():
         raise NothingMeasuredError(f"{one} and {other} are known together at no instant")
     first, second, instants = first[known], second[known], instants[known]
@@ -79,6 +76,20 @@ def pair(session: Session, one: str, other: str, every_s: float = 1.0) -> Pair:
         int((~known).sum()),
         _loop(session, one, other, first),
     )
+
+
+def _together(session: Session, one: str, other: str) -> list[tuple[int, int]]:
+    """From when to when both were measured against one boot of one computer, on its clock."""
+    of_one, of_other = session.measured_by(one), session.measured_by(other)
+    boots = of_one.keys() & of_other.keys()
+    if not boots:
+        raise UsageError(f"{one} and {other} were measured against the clocks of different computers")
+    both = [(*of_one[boot], *of_other[boot]) for boot in boots]
+    spans = [(max(begin, begun), min(end, ended)) for begin, end, begun, ended in both]
+    spans = [(begin, end) for begin, end in spans if begin <= end]
+    if not spans:
+        raise NothingMeasuredError(f"{one} and {other} were not measured at the same time")
+    return spans
 
 
 def _loop(session: Session, one: str, other: str, first: NDArray[np.void]) -> Loop:

@@ -198,15 +198,19 @@ class Session:
         )
         return _answer("vehicle_unix_ns", found.spread(instants.readable), read)
 
-    def measured_by(self, vehicle: str) -> frozenset[str]:
-        """The boots of the computer whose clock `vehicle` was measured against; of each its id.
+    def measured_by(self, vehicle: str) -> dict[str, tuple[int, int]]:
+        """The boots of the computer whose clock `vehicle` was measured against: from when to when.
 
-        Where none was recorded, the name of its topside. Errors: as `to_topside`.
+        By each boot's id, or the name of its topside where none was recorded; on topside's clock, Unix ns.
+        Errors: as `to_topside`.
         """
         measured = self._measured_of(vehicle)
-        boots = {labels.topside_boot_id for labels in measured.exchanges.labels}
-        known = {boot for boot in boots if boot is not None}
-        return frozenset(known) or frozenset({measured.topside})
+        exchanges, found = measured.exchanges, {}
+        for boot in {labels.topside_boot_id for labels in exchanges.labels}:
+            of_boot = exchanges.labelled(lambda labels, boot=boot: labels.topside_boot_id == boot)
+            at_ns = exchanges.column("destination_ns")[of_boot]
+            found[boot or measured.topside] = int(at_ns.min()), int(at_ns.max())
+        return found
 
     def _chosen(self, vehicle: str | None) -> str:
         if vehicle is not None:

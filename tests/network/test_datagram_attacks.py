@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import socket
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def test_no_datagram_without_a_key_is_answered_and_a_flood_of_them_makes_nothing
 def wrong_answer(topside):
     """One of the session with rov1, with a wrong tag, and where topside waits for its answers."""
     session = topside.direct._agreements["rov1"].agreed.answer.session
-    (used,) = topside.direct.transport._sockets._families.values()
+    used = topside.direct.transport._sockets._families[socket.AF_INET]
     head = MAGIC + bytes([ANSWER, 0, 0, 0]) + session.to_bytes(4, "big")
     return head + bytes(SIZE - len(head)), used.socket.getsockname()[1]
 

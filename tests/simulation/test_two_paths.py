@@ -182,16 +182,3 @@ def test_of_a_group_only_the_one_that_measures_it_asks_and_its_successor_goes_on
 
 def requests(simulation):
     return [message for message in simulation.broker.log if message.topic.kind is topics.UDP_REQUEST]
-
-
-def test_a_vehicle_that_names_the_session_of_another_one_does_not_get_its_answers():
-    simulation = simulated()
-    other = simulation.add_vehicle("rov2", Link(**FAR))
-    numbers = iter([7, 8, 9])
-    simulation.vehicle.agent.direct._sessions._make_number = lambda: 7
-    other.agent.direct._sessions._make_number = numbers.__next__
-    published = simulation.run(30)
-    assert wrong(published) == []
-    assert {each.result.path for each in published if each.at_s > 15} == {"udp"}
-    sessions = simulation.topside.direct._agreements
-    assert {name: each.agreed.answer.session for name, each in sessions.items()} == {"rov1": 7, "rov2": 8}

@@ -42,7 +42,7 @@ def test_what_the_rate_before_does_not_explain_counts_with_what_both_readings_re
     assert unexplained_ns(readings(0, 300)) == 0
     assert unexplained_ns(readings(0, 0, 1_000)) == 1_400
     assert unexplained_ns(readings(0, 5_000, 10_000)) == 0
-    assert unexplained_ns(readings(0, 5_000, 13_000)) == 3_400
+    assert unexplained_ns(readings(0, 5_000, 13_000)) == 8_400
     assert unexplained_ns(readings(0, 300), blurred=True) == 700
 
 
@@ -58,6 +58,29 @@ def test_a_reading_beside_another_or_a_blunt_one_shows_no_rate_unless_the_clock_
     for each in (first, Reading(S // 10, 0, 9 * US), Reading(S // 5, 1_000, SHARP_NS)):
         recent.add_directly(each, cut=False, delay_ns=100 * US, direct=True)
     assert recent.unexplained_ns == 1_400  # not hidden behind the blunt one
+
+
+def test_a_move_of_which_an_answer_that_overtook_another_tells_is_in_that_ones_row():
+    """It is read between two that show none: the clock was set, and set back."""
+    made = [exchange for exchange, _ in exchanges((0, 0), trains=20)]
+    last = made[29]
+    late = last.model_copy(update={"seq": 900, "destination_ns": last.destination_ns + 100 * MS})
+    step_ns = 2 * MS
+    origin_ns = last.origin_ns + 50 * MS
+    between = last.model_copy(
+        update={
+            "seq": 901,
+            "origin_ns": origin_ns,
+            "receive_ns": origin_ns + 300 * US + step_ns,
+            "transmit_ns": origin_ns + 300 * US + step_ns,
+            "destination_ns": origin_ns + 600 * US,
+            "pi_realtime_minus_raw_ns": step_ns,
+        }
+    )
+    (row,) = (
+        row for row in smooth([*made, late, between]).rows if row.topside_unix_ns == late.destination_ns
+    )
+    assert row.upper_ns >= step_ns
 
 
 def exchanges(step, *, side="pi", trains=60, way_ns=(300 * US, 300 * US), rate=0.0):

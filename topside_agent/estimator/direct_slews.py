@@ -24,7 +24,7 @@ _AT_ONCE_NS = 10_000_000
 """Within so much, or while both are under way, what two readings resolve would make any rate."""
 _BLUNT = 4
 """A reading that resolves so many times less than the one before it shows nothing of the next interval."""
-_TOGETHER = 64
+_TOGETHER = 256
 """So many readings are looked through for the next one that is apart."""
 
 
@@ -78,7 +78,7 @@ def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
 
 
 def unexplained_ns(readings: Sequence[Reading], *, blurred: bool = False) -> float:
-    """As `slews.unexplained_ns`, with what both readings resolve.
+    """As `slews.unexplained_ns`, with what both readings resolve; the whole move where a rate explains less.
 
     `blurred`: the last one is not of a direct exchange, or not as sharp as those before: what it does not
     resolve counts as a move.
@@ -94,9 +94,9 @@ def unexplained_ns(readings: Sequence[Reading], *, blurred: bool = False) -> flo
         if earlier.moved and not earlier.stepped:
             apart_ns = abs(last.moved_ns - round(earlier.moved_ns / earlier.elapsed_ns * last.elapsed_ns))
             allowed_ns = last.within_ns + earlier.within_ns * last.elapsed_ns / earlier.elapsed_ns
-    if apart_ns <= max(allowed_ns, (1 - STEADY) * abs(last.moved_ns)) and not blurred:
-        return 0.0
-    return apart_ns + last.within_ns
+    if apart_ns > max(allowed_ns, (1 - STEADY) * abs(last.moved_ns)):
+        return max(apart_ns, abs(last.moved_ns)) + last.within_ns
+    return apart_ns + last.within_ns if blurred else 0.0
 
 
 def follows_at_once(before: Reading, now: Reading, delay_ns: int) -> bool:
@@ -119,12 +119,14 @@ class DirectPiReadings:
 
     def __init__(self, exchanges: Exchanges) -> None:
         pi = np.where(on_raw(exchanges), exchanges.column("pi_realtime_minus_raw_ns"), 0)
-        at_ns, resolution_ns = exchanges.column("transmit_ns") - pi, exchanges.column("resolution_ns")
+        columns = exchanges.column("transmit_ns") - pi, pi, exchanges.column("resolution_ns")
         apart_ns = np.maximum(delays_ns(exchanges), _AT_ONCE_NS)
-        columns = at_ns, resolution_ns, apart_ns
-        self._before, self.after = _beside(*columns, -1), _beside(*columns, 1)
+        self._before, overtaken = _beside(*columns, apart_ns, -1)
+        self.after, following = _beside(*columns, apart_ns, 1)
         """The places of those; an end's own where there is none."""
-        self._readings = [*map(Reading, at_ns.tolist(), pi.tolist(), resolution_ns.tolist())]
+        self.moved_ns = np.maximum(overtaken, following)
+        """How far the clock moved until a later reading that is not apart, with what both resolve; or 0."""
+        self._readings = [*map(Reading, *(column.tolist() for column in columns))]
 
     def near(self, index: int) -> list[Reading]:
         """That of this exchange and of those beside it."""
@@ -132,15 +134,24 @@ class DirectPiReadings:
         return [self._readings[place] for place in places]
 
 
-def _beside(at_ns: Integers, resolution_ns: Integers, apart_ns: Integers, step: int) -> Integers:
+def _beside(
+    at_ns: Integers, difference_ns: Integers, resolution_ns: Integers, apart_ns: Integers, step: int
+) -> tuple[Integers, Integers]:
+    """In this direction the place of the next reading that is apart, and the farthest move before it."""
     own, last = np.arange(at_ns.size), max(at_ns.size - 1, 0)
-    sharp_ns = _BLUNT * np.maximum(resolution_ns, 1)
-    found = np.clip(own + step, 0, last)
+    found, moved_ns = np.clip(own + step, 0, last), np.zeros(at_ns.size, dtype=np.int64)
     for _ in range(_TOGETHER):
-        away_ns = np.abs(at_ns[found] - at_ns)
-        blunt = (resolution_ns[found] > sharp_ns) & (away_ns < FOLLOWED_NS // 2)
-        skipped = ((away_ns < apart_ns) | blunt) & (found > 0) & (found < last)
+        later_ns = at_ns[found] - at_ns
+        within_ns = resolution_ns[found] + resolution_ns
+        blunt = (resolution_ns[found] > _BLUNT * np.maximum(resolution_ns, 1)) & (
+            np.abs(later_ns) < FOLLOWED_NS // 2
+        )
+        near = (later_ns * step < apart_ns) | blunt  # also where it was overtaken
+        skipped = near & (found > 0) & (found < last)
         if not skipped.any():
             break
+        off_ns = np.abs(difference_ns[found] - difference_ns)
+        shown = skipped & (later_ns > 0) & (off_ns > within_ns)
+        moved_ns = np.where(shown, np.maximum(moved_ns, off_ns + within_ns), moved_ns)
         found[skipped] += step
-    return found
+    return found, moved_ns

@@ -231,4 +231,4 @@ def _see_directly(accepted: Accepted) -> None:
             accepted.ambiguous[index] = True
         elif after > index:
             unexplained = direct_slews.unexplained_ns(near, blurred=not direct[index])
-            accepted.stepped_ns[index] = unexplained
+            accepted.stepped_ns[index] = max(unexplained, readings.moved_ns[index])

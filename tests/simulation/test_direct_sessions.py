@@ -11,8 +11,14 @@ def test_a_vehicle_that_names_the_session_of_another_one_does_not_get_its_answer
     numbers = iter([7, 8, 9])
     simulation.vehicles["rov1"].agent.direct._sessions._make_number = lambda: 7
     other.agent.direct._sessions._make_number = numbers.__next__
+    transport, measured = simulation.topside.direct.transport, set()
+    measure = transport.measure
+
+    def spy(vehicle, terms):
+        measured.add((vehicle, terms.session))
+        measure(vehicle, terms)
+
+    transport.measure = spy
     published = simulation.run(8)
     assert wrong(published) == []
-    assert {each.result.path for each in published if each.at_s > 5} == {"udp"}
-    sessions = simulation.topside.direct._agreements
-    assert {name: each.agreed.answer.session for name, each in sessions.items()} == {"rov1": 7, "rov2": 8}
+    assert measured == {("rov1", 7), ("rov2", 8)}

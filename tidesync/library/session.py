@@ -8,7 +8,7 @@ histories, where there are any, hold what the wall clocks did.
 from __future__ import annotations
 
 import logging
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.prepared import VehicleClock
     from tidesync.sessions.correction.topside_clock import TopsideRuns
     from tidesync.sessions.folder import Measured
+    from topside_agent.estimator import Labels
 
 _log = logging.getLogger(__name__)
 _NONE = -(2**63)
@@ -207,8 +208,7 @@ class Session:
         measured = self._measured_of(vehicle)
         exchanges, found = measured.exchanges, {}
         for boot in {labels.topside_boot_id for labels in exchanges.labels}:
-            of_boot = exchanges.labelled(lambda labels, boot=boot: labels.topside_boot_id == boot)
-            at_ns = exchanges.column("destination_ns")[of_boot]
+            at_ns = exchanges.column("destination_ns")[exchanges.labelled(partial(_is_of, boot))]
             found[boot or measured.topside] = int(at_ns.min()), int(at_ns.max())
         return found
 
@@ -234,6 +234,10 @@ class Session:
                 _log.warning("%s: %s", self.path, made.doubt)
             self._clocks[vehicle] = _Clock(made, topside_runs(made.histories, measured.exchanges))
         return self._clocks[vehicle]
+
+
+def _is_of(boot: str | None, labels: Labels) -> bool:
+    return labels.topside_boot_id == boot
 
 
 def _answer(name: str, found: Corrections, read: Times) -> NDArray[np.void]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.clock import (
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 
 SAMPLE_S = 0.4
 """Between two looks at the most, so that the kernel's stamps between them can be used."""
+LOOKED_BACK_S = 3.0
+"""An exchange takes less, from its request to the look that puts its stamps on RAW."""
 
 
 _MOST_READINGS = 4
 """More in a row, until one is as narrow as the narrowest of late: the first finds cold caches."""
 _MOST_SAMPLES = 3
 """One shows that something changed the clock, the next begins a line, a third one goes on with it."""
-_SLOW_NS = 1_000_000
+_SLOW_NS, _LOOKED_BACK_NS = 1_000_000, round(LOOKED_BACK_S * 1e9)
 """An answer is prepared in far less."""
 
 
@@ -52,7 +55,7 @@ class Look(NamedTuple):
     read_ns: int
     """The agent's RAW at which the difference is that."""
     rate: float
-    """How fast the difference may change there, and since the look before, as a fraction."""
+    """How fast the difference may change there, and within `LOOKED_BACK_S` before, as a fraction."""
 
     def half_at(self, raw_ns: int) -> int:
         """What the difference may be wrong by at another instant of RAW, while nothing sets the clock."""
@@ -73,8 +76,8 @@ class StampClock:
         self._sleep = SleepCounter(clock) if sleep is None else sleep
         self._slept_ns = self._sets = 0
         self._last: Reading | None = None
-        self._last_rate = 0.0
-        """At the last look."""
+        self._rates: deque[tuple[int, float]] = deque()
+        """By the machine's RAW, falling: one that a later one exceeds says nothing more."""
         self._resolution_ns = self._machine.resolution_ns
         self._narrow_ns = 1_000
         """The narrowest reading of late, and a nanosecond more with each look since."""
@@ -102,7 +105,7 @@ class StampClock:
         """
         first_ns = self.raw_ns() if first_ns is None else first_ns
         read_ns, difference_ns, half_ns = self._sample()
-        rate, self._last_rate = max(self._line.steepest, self._last_rate), self._line.steepest
+        rate = self._fastest_since(read_ns)
         if self._simulated:
             reading = read(self._clock)
             read_ns, difference_ns, half_ns = (
@@ -118,6 +121,16 @@ class StampClock:
             self._last = now
         half_ns += self._raw_resolution_ns
         return Look(first_ns, difference_ns, half_ns, self._slept_ns, self._sets, read_ns, rate)
+
+    def _fastest_since(self, now_ns: int) -> float:
+        """The steepest line at this look and those of `LOOKED_BACK_S` before."""
+        rates, rate = self._rates, self._line.steepest
+        while rates and (rates[-1][1] <= rate):
+            rates.pop()
+        rates.append((now_ns, rate))
+        while now_ns - rates[0][0] > _LOOKED_BACK_NS:
+            rates.popleft()
+        return rates[0][1]
 
     def answering(self, first_ns: int, arrived_ns: int) -> tuple[Look, RawStamp | None, int]:
         """A look, the kernel's stamp `arrived_ns` (0: none) of the arrival on RAW, and RAW right after both.

@@ -69,7 +69,10 @@ class Exchange(Message):
     topside: Topside
     method: MethodName = MQTT.name
     seq: Annotated[int, Field(ge=0, le=2**53)]
-    """Topside's process counts the exchanges it has finished, from 0, without gaps."""
+    """Topside's process counts the exchanges it has finished, from 0, without gaps.
+
+    Of all methods together, in the order in which they finish, which need not be that of their origins.
+    """
     boot_id: Identifier | None
     """The Pi's."""
     origin_ns: Nanoseconds

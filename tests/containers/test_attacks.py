@@ -705,7 +705,7 @@ def test_exchanges_that_no_clock_can_have_made_cost_others_nothing(bench):
             intruder.send(publish(f"{ROOT}vehicle/rov7/exchange/tablet", batch.encode(), qos=1))
             assert intruder.wait_for(PUBACK)
         until(
-            lambda: any(name == "rov7" for name, _, _ in Session(bench.fleet, *ATTACKED).exchanges()),
+            lambda: any(one.vehicle == "rov7" for one in Session(bench.fleet, *ATTACKED).exchanges()),
             30,
             "the lines in the journal",
         )

@@ -138,7 +138,7 @@ class StampClock:
     def _sample(self) -> tuple[int, int, int]:
         """The machine's RAW, its realtime − RAW, and what this may be wrong by."""
         raw, realtime = self._machine.raw_ns, self._machine.realtime_ns
-        difference_ns = width_ns = middle = 0
+        difference_ns = bracket_ns = middle = 0
         for _ in range(_MOST_SAMPLES):
             before, shown, after = raw(), realtime(), raw()
             narrow_ns = self._narrow_ns = self._narrow_ns + 1
@@ -148,10 +148,10 @@ class StampClock:
                 again = raw(), realtime(), raw()
                 if again[2] - again[0] < after - before:
                     before, shown, after = again
-            width_ns, middle = after - before, (before + after) // 2
-            self._narrow_ns = min(narrow_ns, max(width_ns, 1))
+            bracket_ns, middle = after - before, (before + after) // 2
+            self._narrow_ns = min(narrow_ns, max(bracket_ns, 1))
             difference_ns = shown - middle
-            width_ns += 2 * self._resolution_ns
+            width_ns = bracket_ns + 2 * self._resolution_ns
             state, noticed = self._rate.state(), self._rate.was_set()
             self._sets += noticed
             if self._line.take(middle, difference_ns, width_ns, state, was_set=noticed):
@@ -159,5 +159,10 @@ class StampClock:
             self._slept_ns += self._sleep.slept_ns()  # a sleep ends the line, where there is one
             if state is None:
                 break
-        known = self._line.difference() or (difference_ns, half_width_ns(width_ns, self._resolution_ns))
+        known = self._line.difference()
+        if (
+            known is None
+        ):  # a coarse clock shows its last step: in the mean it is half a step on, as in `read`
+            step_ns = self._resolution_ns
+            known = difference_ns + step_ns // 2, half_width_ns(bracket_ns, step_ns - step_ns // 2)
         return middle, *known

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.clock import SystemClock
 from runtime.feasible_lines import FeasibleLines
 from runtime.realtime_line import RealtimeLine
 from runtime.realtime_rate import RateState, UnknownRate
@@ -161,6 +162,31 @@ def test_a_system_that_does_not_report_its_rate_gives_the_programs_stamps_alone(
     clock.now_ns += 10 * MS
     stamps.look()
     assert stamps.raw_of(LEVEL + 5 * S + MS) is None
+
+
+class Coarse(SystemClock):
+    """Its realtime moves in steps, as that of some systems does."""
+
+    STEP_NS = 15_625_000
+
+    def __init__(self):
+        self.boot_id, self.now_ns = "coarse", 5 * S
+        self.raw_resolution_ns, self.resolution_ns = 1, self.STEP_NS
+
+    def raw_ns(self):
+        return self.now_ns
+
+    def realtime_ns(self):
+        return (self.now_ns + LEVEL) // self.STEP_NS * self.STEP_NS
+
+
+def test_what_a_coarse_clock_shows_is_known_to_half_of_its_step():
+    clock = Coarse()
+    stamps = StampClock(clock, UnknownRate())
+    for _ in range(50):
+        look = stamps.look()
+        assert abs(look.realtime_minus_raw_ns - LEVEL) <= look.half_ns < 0.51 * Coarse.STEP_NS
+        clock.now_ns += Coarse.STEP_NS * 3 // 7
 
 
 def test_a_departure_before_the_clock_was_set_back_is_not_taken_for_a_later_one():

@@ -9,7 +9,7 @@ from runtime.clock import Step
 from schemas import topics
 from schemas.exchange import MQTT, UDP
 from tests.effort import tries
-from tests.simulation.simulated import Simulation, jitter, wrong
+from tests.simulation.simulated import ROOT, Simulation, jitter, wrong
 from tests.simulation.simulated_machines import Link, S
 from tests.simulation.simulated_udp import DirectLink
 from topside_agent.estimator import smooth
@@ -17,6 +17,7 @@ from topside_agent.settings import TopsideSettings
 
 FAR = {"to_ns": jitter(45, 2), "from_ns": jitter(35, 1)}
 """With topside beside the broker 80 ms for a ping or a pong, and 5 ms between the two ways' middles."""
+PONGS = topics.subscription(ROOT, topics.PONG, topside="topside")
 SWITCHING = ((30, 50), (60, 63), (70, 110))
 
 
@@ -72,6 +73,18 @@ def test_a_lost_path_is_replaced_within_two_seconds_and_used_again():
         assert min(at_s for at_s in arrived[UDP.name] if at_s > begin + 0.2) < end + 2
     quiet = [at_s for at_s in arrived[MQTT.name] if 10 < at_s < 30]
     assert 0 < len(quiet) < 20
+
+
+def test_while_the_broker_refuses_the_answers_to_pings_direct_results_say_so():
+    simulation = simulated()
+    simulation.broker.refuses.add(PONGS)
+    simulation.at(20, simulation.broker.refuses.clear)
+    published = simulation.run(45)
+    assert wrong(published) == []
+    refused = [(entry.result.path, entry.result.state) for entry in published if 8 < entry.at_s < 20]
+    assert set(refused) == {("udp", "locked")}
+    assert {entry.result.error for entry in published if 8 < entry.at_s < 20} == {"not_authorized"}
+    assert {entry.result.error for entry in published if entry.at_s > 40} == {None}
 
 
 def test_a_tenth_lost_does_not_end_it():

@@ -262,7 +262,7 @@ class Measurement:
 
     def _next_result(self, now: Reading) -> OffsetResult | None:
         estimate = self.offsets.estimate(now, self._results.newest_ns)
-        error = self._duplicate(now.raw_ns) or self._error
+        error = self._error_word(now.raw_ns)
         progress = self.offsets.progress(self._refused, error, self._exchanger.instances.spans(now.raw_ns))
         state = state_of(estimate, progress, self._settings, self._pace.silence_ns)
         if not self._results.publish(state, now.raw_ns, rests=error is None):
@@ -273,11 +273,11 @@ class Measurement:
         self._result = result_of(self.vehicle, estimate, progress, self._settings, own, state=state)
         return self._result
 
-    def _duplicate(self, now_raw_ns: int) -> ErrorWord | None:
-        """Whether another process uses topside's name, or the vehicle's."""
+    def _error_word(self, now_raw_ns: int) -> ErrorWord | None:
+        """What a result says; first of all whether another process uses topside's name, or the vehicle's."""
         duplicated = self._exchanger.instances.duplicated(now_raw_ns)
         alive = self._namesakes.alive(now_raw_ns)
-        return "duplicate_topside" if alive else "duplicate_vehicle" if duplicated else None
+        return "duplicate_topside" if alive else "duplicate_vehicle" if duplicated else self._error
 
     # When something is due
 

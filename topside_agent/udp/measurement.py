@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runtime.clock import Reading
+from schemas.exchange import UDP
 from topside_agent.measuring.actions import BurstDirectly
 from topside_agent.measuring.measurement import Measurement
 from topside_agent.udp.exchange import exchange_of
 
 if TYPE_CHECKING:
-    from schemas.messages import OffsetResult
+    from schemas.exchange import Exchange
+    from schemas.messages import ErrorWord, OffsetResult
     from topside_agent.measuring.actions import Action
     from topside_agent.udp.interface import DirectExchange
 
@@ -29,6 +31,8 @@ class DirectMeasurement(Measurement):
 
     _direct_ns: int | None = None
     """When the newest direct exchange arrived; None while none come."""
+    _unanswered = False
+    """Whether the newest ping was not answered, although exchanges came directly."""
 
     def direct(self, direct: DirectExchange, boot_id: str, instance_id: str) -> list[Action]:
         """A direct exchange, of a session with the vehicle's process `instance_id` on `boot_id`."""
@@ -60,15 +64,18 @@ class DirectMeasurement(Measurement):
         return self._and_next([], now_raw_ns)
 
     def timer(self, now: Reading, heard_raw_ns: int | None = None) -> list[Action]:
-        """As of any measurement; with this path pings are rare, and none that is lost is an error."""
+        """As of any measurement; with this path pings are rare, and none that is lost is an error.
+
+        That the broker refuses all of them is one: if the path were lost, nothing would be measured.
+        """
         if not self._in_use(now.raw_ns):
             self._lose(now.raw_ns)
             self._schedule.least_ns = 0
             return super().timer(now, heard_raw_ns)
-        self._schedule.least_ns, error = CHECK_NS, self._error
+        self._schedule.least_ns, error, timeouts = CHECK_NS, self._error, self._exchanger.timeouts
         actions = super().timer(now, heard_raw_ns)
         self._exchanger.instances.pinged_every(CHECK_NS)
-        self._error = error
+        self._error, self._unanswered = error, self._unanswered or self._exchanger.timeouts > timeouts
         return actions
 
     def burst(self, now_raw_ns: int) -> list[Action]:
@@ -81,6 +88,14 @@ class DirectMeasurement(Measurement):
         """Topside slept: what the path is like now is not known."""
         self._direct_ns = None
         return super().slept(slept_ns, now_raw_ns)
+
+    def _take(self, exchange: Exchange, now_raw_ns: int, *, topside_set: bool) -> None:
+        self._unanswered &= exchange.method == UDP.name
+        super()._take(exchange, now_raw_ns, topside_set=topside_set)
+
+    def _error_word(self, now_raw_ns: int) -> ErrorWord | None:
+        because = self.unanswered_because if self.offsets.direct and self._unanswered else None
+        return super()._error_word(now_raw_ns) or (because if because == "not_authorized" else None)
 
     def _lose(self, now_raw_ns: int) -> None:
         if self._direct_ns is not None:

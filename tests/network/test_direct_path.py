@@ -29,6 +29,8 @@ def test_it_is_used_lost_and_used_again_and_no_result_is_wrong(boat):
     checker, exchanges = boat.checker(), listen(boat, "exchange")
     topside = boat.topside(udp=True)
     until_path(checker, "udp")
+    direct = until(lambda: of(exchanges, UDP), what="published direct exchanges")
+    assert (direct[0].origin_ns - of(exchanges)[0].destination_ns) / 1e9 < 5 * BUSY
     assert checker.last("rov1").method == UDP.name
     assert path_shown(topside) == ["udp"]
     proxy.closed = True

@@ -46,8 +46,8 @@ def test_it_is_used_lost_and_used_again_and_no_result_is_wrong(boat):
     proxy.rebind()
     answered = agent.health().datagrams_answered
     until(lambda: agent.health().datagrams_answered > answered + 10, what="answers from another port")
-    assert newest(checker)[0] == "udp"
-    assert shown_by_status(boat) == "udp"
+    until_path(checker, "udp")  # a machine that is busy for a second loses it for a while
+    until(lambda: shown_by_status(boat) == "udp", what="status showing it")
     assert checker.wrong == []
 
 

@@ -41,8 +41,8 @@ def network(fleet, name):
 
 
 @contextmanager
-def moved(fleet, service, networks):
-    """The same service of the project, with `far` as its broker and on these networks alone."""
+def moved(fleet, service, networks, **more):
+    """The same service of the project, with `far` as its broker, on these networks alone; `more` settings."""
     settings = fleet.container(service).attrs["Config"]
     container = fleet.engine.containers.create(
         settings["Image"],
@@ -53,6 +53,7 @@ def moved(fleet, service, networks):
             "TIDESYNC_BROKER": "mqtt://far:1883",
             "TIDESYNC_PASSWORD_FILE": "/run/secrets/tidesync/password",
             "TIDESYNC_USERNAME": service,
+            **more,
         },
         volumes={f"{fleet.project}_{service}-secret": {"bind": "/run/secrets/tidesync", "mode": "ro"}},
         network=networks[0].name,
@@ -69,7 +70,7 @@ def moved(fleet, service, networks):
 
 @pytest.fixture
 def apart(fleet, checker):
-    """The fleet's vehicles and topside on such networks; gives how many results came before."""
+    """The fleet's vehicles and topside on such networks; gives how many results came before, and topside."""
     services = (*VEHICLES, "topside")
     try:
         for service in services:
@@ -83,8 +84,8 @@ def apart(fleet, checker):
                 each.connect(link, aliases=["far"])
             for vehicle in VEHICLES:
                 stack.enter_context(moved(fleet, vehicle, [near[vehicle]]))
-            stack.enter_context(moved(fleet, "topside", list(near.values())))
-            yield heard
+            topside = stack.enter_context(moved(fleet, "topside", list(near.values()), TIDESYNC_UDP="true"))
+            yield heard, topside
     finally:
         for service in services:
             fleet.container(service).start()
@@ -101,12 +102,18 @@ def is_near(results):
 
 
 def test_with_a_far_broker_the_bound_is_that_of_the_way_to_the_vehicle(checker, apart):
-    def near():
-        return all(is_near(known(checker, vehicle, apart)) for vehicle in VEHICLES)
+    after, topside = apart
 
-    until(near, 30, lambda: f"direct ones, were {[known(checker, one, apart)[-1:] for one in VEHICLES]}")
+    def near():
+        return all(is_near(known(checker, vehicle, after)) for vehicle in VEHICLES)
+
+    def what():
+        last = [known(checker, vehicle, after)[-1:] for vehicle in VEHICLES]
+        return f"direct ones, were {last}; topside: {topside.logs(tail=5).decode()}"
+
+    until(near, 30, what)
     for vehicle in VEHICLES:
-        first = known(checker, vehicle, apart)[0]
+        first = known(checker, vehicle, after)[0]
         assert first.path == "mqtt"
         assert first.max_error_ms > FAR_MS
     checker.assert_never_wrong()

@@ -257,6 +257,26 @@ def test_the_direct_path_is_held_against_chrony(error_us, stated_us, broken):
     assert all(part in promise for part, promise in zip(broken, failed, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("stated_us", "cpu_us", "broken"),
+    [
+        (2.09, 129.0, []),
+        (2.11, 129.0, ["half the least delay"]),
+        (2.09, 131.0, ["answering"]),
+        (2.09, 201.0, ["asking", "answering"]),
+    ],
+)
+def test_the_direct_path_is_held_against_its_least_delay_and_its_cost(stated_us, cpu_us, broken):
+    estimates = [Estimate(1.0, stated * 1e3, 4e3, 100) for stated in (stated_us, stated_us + 1)]
+    singles = [Stamps(0, 2_000, 2_000, 4_000), Stamps(0, 2_000, 2_000, 9_000)]
+    side = Side(cpu_us, 1.0)
+    one = {"direct": Played({"ours, direct": estimates}, singles, 2, side, side)}
+    figures = make_figures({"idle": one}, Plan(20, 10, 1, 1), {}, simulate=False)
+    failed = [verdict.promise for verdict in figures.verdicts if not verdict.kept]
+    assert len(failed) == len(broken)
+    assert all(part in promise for part, promise in zip(broken, failed, strict=True))
+
+
 def scattered(row, median_us, estimates):
     """Errors between none and twice the median."""
     errors = [2e3 * median_us * (number + 0.5) / estimates for number in range(estimates)]

@@ -6,13 +6,14 @@
 import json
 import os
 import random
+import socket
 from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
 
 from bench.attacks.document import PARTS, rows_of
-from schemas.datagram import KEY_SIZE, MAGIC, REQUEST, SIZE, Request, Seal, pack_request
+from schemas.datagram import ANSWER, KEY_SIZE, MAGIC, REQUEST, SIZE, Request, Seal, pack_request
 from tests.network.attacked_vehicle import AttackedVehicle, genuine
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
@@ -87,18 +88,33 @@ def test_no_datagram_without_a_key_is_answered_and_a_flood_of_them_makes_nothing
         f"send {SENT} of its answers back, half of them marked as requests", OVERHEARD
     ) as row:
         vehicle.refuse(row, islice(cycle(answers + turned), SENT), {"kind", "tag"}, evenly=OUTPUT)
-    vehicle.boat.topside(topside="laptop")
+    laptop = vehicle.boat.topside(topside="laptop", udp=True)
     vehicle.until_locked("laptop", "udp")
     with vehicle.attack(f"send {RATE_HZ} a second with a wrong tag", "a session's number") as row:
-        first = len(vehicle.checker.heard)
-        sent_hz, answers = vehicle.flood(bad_tag(chance, vehicle.session), RATE_HZ, FLOOD_S)
-        assert answers == 0
-        paths = [one.path for one in vehicle.checker.heard[first:] if one.topside == "laptop"]
-        direct = f"{paths.count('udp')} of {len(paths)} results of a second topside were direct"
-        row.bounded(f"{sent_hz:.0f} sent a second for {FLOOD_S:.0f} s, none answered; {direct} meanwhile")
+        flood(vehicle, row, bad_tag(chance, vehicle.session), vehicle.port)
+    vehicle.until_locked("laptop", "udp")
+    with vehicle.attack(f"send {RATE_HZ} a second to the port of a second topside", OVERHEARD) as row:
+        flood(vehicle, row, *wrong_answer(laptop))
     vehicle.until_locked("laptop", "udp")
     run = [(row.attack, row.by, row.verdict) for row in vehicle.rows]
     if OUTPUT:
         Path(OUTPUT).write_text(json.dumps(vehicle.figures(), indent=1, ensure_ascii=False) + "\n")
     else:
         assert run == rows_of(DOCUMENT.read_text(encoding="utf-8"), PARTS["datagrams"])
+
+
+def wrong_answer(topside):
+    """One of the session with rov1, with a wrong tag, and where topside waits for its answers."""
+    session = topside.direct._agreements["rov1"].agreed.answer.session
+    used = topside.direct.transport._sockets._families[socket.AF_INET]
+    head = MAGIC + bytes([ANSWER, 0, 0, 0]) + session.to_bytes(4, "big")
+    return head + bytes(SIZE - len(head)), used.socket.getsockname()[1]
+
+
+def flood(vehicle, row, data, port):
+    first = len(vehicle.checker.heard)
+    sent_hz, answers = vehicle.flood(data, port, RATE_HZ, FLOOD_S)
+    assert answers == 0
+    paths = [one.path for one in vehicle.checker.heard[first:] if one.topside == "laptop"]
+    direct = f"{paths.count('udp')} of {len(paths)} results of a second topside were direct"
+    row.bounded(f"{sent_hz:.0f} sent a second for {FLOOD_S:.0f} s, none answered; {direct} meanwhile")

@@ -81,7 +81,7 @@ def shown_by_status(boat):
 def test_lost_doubled_and_late_datagrams_make_no_result_wrong(mosquitto_boat, loss):
     agent, proxy = behind_a_proxy(mosquitto_boat, loss=loss, doubled=0.1, late=0.2)
     checker = mosquitto_boat.checker()
-    mosquitto_boat.topside(rate=50.0)
+    mosquitto_boat.topside(udp=True, rate=50.0)
     until_path(checker, "udp")
     until(
         lambda: min(proxy.counts["lost"] / 3, proxy.counts["doubled"] / 20, proxy.counts["late"] / 20) >= 1,

@@ -190,6 +190,7 @@ def test_a_vehicle_that_does_not_offer_it_is_not_asked():
 
 def test_the_next_key_is_asked_for_before_the_old_one_ends():
     made = agreed()
+    made.found()
     assert ask(made, round(0.8 * KEY_S * S)) is None
     renewed = ask(made, round(0.91 * KEY_S * S))
     assert renewed
@@ -208,16 +209,28 @@ def test_a_vehicle_whose_addresses_answer_no_more_is_asked_for_others_and_then_e
     assert not made.informed(info(), S)
     assert ask(made, S) is None
     made.lost(5 * S)
+    assert asked_again(made, range(5, 250)) == [5, 7, 11, 19, 35, 67, 127, 187, 247]
+    made.informed(info(), 250 * S)  # it has connected again
+    assert ask(made, 250 * S)
+    made.found()
+    assert ask(made, 400 * S) is None
+
+
+def test_a_vehicle_none_of_whose_first_addresses_answers_may_get_others_and_is_asked_again():
+    made = agreed()
+    assert asked_again(made, range(60)) == [2, 4, 8, 16, 32]
+    made.found()
+    assert ask(made, 200 * S) is None
+
+
+def asked_again(made, seconds):
+    """When it was, of these seconds; each time it answers, with addresses that do not."""
     sessions, asked = Sessions(ANSWERER), []
-    for second in range(5, 70):
+    for second in seconds:
         if request := ask(made, second * S):
             asked.append(second)
             assert made.answered(answer(sessions, request, now_ns=second * S).answer, second * S)
-    assert asked == [5, 7, 11, 19, 35, 67]
-    made.informed(info(), 70 * S)  # it has connected again
-    assert ask(made, 70 * S)
-    made.found()
-    assert ask(made, 200 * S) is None
+    return asked
 
 
 def test_an_answer_to_no_request_of_ours_is_left_out_and_so_is_a_second_one():

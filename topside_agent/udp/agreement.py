@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _FIRST_WAIT_NS, _LONGEST_WAIT_NS = 2_000_000_000, 600_000_000_000
 """Without an answer it is asked again after the first, then after twice as long each time."""
 _REFUSED_WAIT_NS = 60_000_000_000
+_LONGEST_SEEK_NS = 60_000_000_000
+"""Between requests for the addresses that a vehicle has now, while it is reached at none."""
 _RENEW = 0.9
 """Of a session's time, after which the next one is asked for."""
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -99,7 +101,7 @@ class Agreement:
         self._wait_ns = min(2 * self._wait_ns, _LONGEST_WAIT_NS)
         if self._seek_ns is not None:
             self._seek_ns = now_ns + self._seek_wait_ns
-            self._seek_wait_ns = min(2 * self._seek_wait_ns, _LONGEST_WAIT_NS)
+            self._seek_wait_ns = min(2 * self._seek_wait_ns, _LONGEST_SEEK_NS)
         return UdpRequest(request_id=self._asked, version=UDP_VERSION, rate=rate, train=train)
 
     def lost_connection(self, now_ns: int) -> None:
@@ -134,6 +136,8 @@ class Agreement:
         lasts_ns = round(answer.expires_s * 1e9)
         self.agreed = Agreed(answer, now_ns + round(_RENEW * lasts_ns), now_ns + lasts_ns)
         self._wait_ns, self._ask_ns, self._lost = _FIRST_WAIT_NS, now_ns, 0
+        if not self._answers and self._seek_ns is None:
+            self.lost(now_ns + _FIRST_WAIT_NS)  # unless one of these addresses answers
         return True
 
     def terms(

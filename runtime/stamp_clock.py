@@ -32,6 +32,8 @@ _MOST_READINGS = 4
 """More in a row, until one is as narrow as the narrowest of late: the first finds cold caches."""
 _MOST_SAMPLES = 3
 """One shows that something changed the clock, the next begins a line, a third one goes on with it."""
+_SLOW_NS = 1_000_000
+"""An answer is prepared in far less."""
 
 
 class Look(NamedTuple):
@@ -50,7 +52,7 @@ class Look(NamedTuple):
     read_ns: int
     """The agent's RAW at which the difference is that."""
     rate: float
-    """How fast the difference may change there, as a fraction."""
+    """How fast the difference may change there, and since the look before, as a fraction."""
 
     def half_at(self, raw_ns: int) -> int:
         """What the difference may be wrong by at another instant of RAW, while nothing sets the clock."""
@@ -71,6 +73,8 @@ class StampClock:
         self._sleep = SleepCounter(clock) if sleep is None else sleep
         self._slept_ns = self._sets = 0
         self._last: Reading | None = None
+        self._last_rate = 0.0
+        """At the last look."""
         self._resolution_ns = self._machine.resolution_ns
         self._narrow_ns = 1_000
         """The narrowest reading of late, and a nanosecond more with each look since."""
@@ -98,7 +102,7 @@ class StampClock:
         """
         first_ns = self.raw_ns() if first_ns is None else first_ns
         read_ns, difference_ns, half_ns = self._sample()
-        rate = self._line.steepest
+        rate, self._last_rate = max(self._line.steepest, self._last_rate), self._line.steepest
         if self._simulated:
             reading = read(self._clock)
             read_ns, difference_ns, half_ns = (
@@ -114,6 +118,20 @@ class StampClock:
             self._last = now
         half_ns += self._raw_resolution_ns
         return Look(first_ns, difference_ns, half_ns, self._slept_ns, self._sets, read_ns, rate)
+
+    def answering(self, first_ns: int, arrived_ns: int) -> tuple[Look, RawStamp | None, int]:
+        """A look, the kernel's stamp `arrived_ns` (0: none) of the arrival on RAW, and RAW right after both.
+
+        Where the program got no processor between them the clock may have been set: they are read again.
+        """
+        look = self.look(first_ns)
+        for _ in range(_MOST_SAMPLES):
+            arrived = self.raw_of(arrived_ns) if arrived_ns else None
+            now_ns = self.raw_ns()
+            if now_ns - look.read_ns < _SLOW_NS:
+                break
+            look = self.look()._replace(raw_ns=look.raw_ns)
+        return look, arrived, now_ns
 
     def departed_at(self, realtime_ns: int, sent_raw_ns: int) -> RawStamp | None:
         """The same for a departure after the agent's RAW was `sent_raw_ns`: it must not come out too late."""

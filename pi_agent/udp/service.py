@@ -130,10 +130,8 @@ class UdpService:
             if pause_s := self._brake.refused(now_ns):
                 self._stopping.wait(pause_s)
             return
-        look = self._clock.look(now_ns)
         self._looked_ns = now_ns
-        kernel = self._clock.raw_of(stamp_ns) if stamp_ns else None
-        transmit_ns = self._clock.raw_ns()
+        look, kernel, transmit_ns = self._clock.answering(now_ns, stamp_ns)
         answer = self._answerer.answer(admitted, kernel, look, self._departures, transmit_ns)
         if answer is not None:
             self._answerer.sent(admitted, self._socket.send(answer, sender), look, transmit_ns)

@@ -31,8 +31,17 @@ class Tethered:
 
     def begin(self):
         with self.vehicle.inside():
-            self.agent = self.boat.vehicle("rov1", offset_ns=-150_000_000, drift_ppm=12.0)
+            self.boat.vehicle("rov1", offset_ns=-150_000_000, drift_ppm=12.0)
         self.topside = self.boat.topside(udp=True)
+
+    def until_more_come(self):
+        """Direct exchanges: more than may have been under way."""
+
+        def come():
+            return self.topside.counts().vehicles[0].paths["udp"]
+
+        before = come()
+        until(lambda: come() > before + 10, what="more direct exchanges")
 
     def until_at(self, host):
         """Measured directly, there."""
@@ -78,11 +87,24 @@ def test_an_address_that_appears_later_is_found_and_so_is_the_one_that_it_is_cha
     tethered.until_at("10.72.0.3")
     tethered.surface.remove("second", "10.72.0.1/24")
     tethered.surface.add("second", "10.72.0.4/24")
-    answered = tethered.agent.health().datagrams_answered
-    until(
-        lambda: tethered.agent.health().datagrams_answered > answered + 10, what="answers to the new address"
-    )
+    tethered.until_more_come()
     tethered.until_at("10.72.0.3")
+
+
+def test_a_nat_that_gets_another_address_ends_nothing(tethered):
+    tethered.vehicle.firewall("-I", "-i", "tether", *UDP, "-j", "DROP")
+    with Machine() as router:
+        tethered.surface.plug("inner", router, ("10.74.0.2/24", "10.74.0.1/24"))
+        router.plug("outer", tethered.vehicle, ("10.75.0.1/24", "10.75.0.2/24"))
+        tethered.surface.run("ip", "route", "add", "10.75.0.0/24", "via", "10.74.0.1")
+        router.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+        router.run("iptables", "-w", "-t", "nat", "-A", "POSTROUTING", "-o", "outer", "-j", "MASQUERADE")
+        tethered.begin()
+        tethered.until_at("10.75.0.2")
+        router.remove("outer", "10.75.0.1/24")
+        router.add("outer", "10.75.0.3/24")
+        tethered.until_more_come()
+        tethered.until_at("10.75.0.2")
 
 
 def test_a_vehicle_that_gets_another_address_and_loses_its_broker_by_that_is_found_there(tethered):

@@ -49,6 +49,10 @@ class Machine:
     wakes_in: object = lambda chance: 5 * US + round(chance.expovariate(1 / (20 * US)))
     interrupted: float = 0.0
     """In such a share of its answers the program is interrupted twice while it makes and sends one."""
+    preempted: float = 0.0
+    """In such a share of its readings of a clock the program gets no processor just before."""
+    late_in: int = 0
+    """It gets none just before so many readings from now."""
     boot_id = "boot"
     resolution_ns = 1
     _seen_sets: int = 0
@@ -68,10 +72,23 @@ class Machine:
         return self.raw_at(at_ns) + asleep_ns + 10**18 + self.offset_ns + moved
 
     def raw_ns(self):
-        return self.raw_at(self.world.tick())
+        return self.raw_at(self._reads_at())
 
     def realtime_ns(self):
-        return self.realtime_at(self.world.tick())
+        return self.realtime_at(self._reads_at())
+
+    def _reads_at(self):
+        self.late_in -= 1
+        if self.late_in == 0 or (self.preempted and self.world.chance.random() < self.preempted):
+            self.world.tick(self.wakes_in(self.world.chance))
+        return self.world.tick()
+
+    def when_raw(self, raw_ns):
+        """When its RAW showed that, if it never slept."""
+        at_ns = raw_ns - 5 * S
+        for _ in range(4):
+            at_ns += raw_ns - self.raw_at(at_ns)
+        return at_ns
 
     # Of its kernel
 
@@ -205,10 +222,10 @@ class DirectWorld:
         admitted = self.answerer.admit(data, now_ns)
         if isinstance(admitted, str):
             return
-        look = self.pi_clock.look(now_ns)
-        self._interrupt(self.pi)
-        kernel = self.pi_clock.raw_of(self.pi.realtime_at(arrived_ns)) if self.pi.stamps else None
-        transmit_ns = self.pi.raw_ns()
+        if self.chance.random() < self.pi.interrupted:
+            self.pi.late_in = self.chance.randrange(1, 6)
+        stamp_ns = self.pi.realtime_at(arrived_ns) * self.pi.stamps
+        look, kernel, transmit_ns = self.pi_clock.answering(now_ns, stamp_ns)
         answer = self.answerer.answer(admitted, kernel, look, self.pi_sent, transmit_ns)
         self._interrupt(self.pi)
         number, left_ns = self.pi_sent.send()
@@ -228,7 +245,7 @@ class DirectWorld:
         for each in to_send:
             before_ns = self.topside.raw_ns()
             number, left_ns = self.sent.send()
-            self.path.was_sent(each, number, self.sent, sent_ns=before_ns, sets=self.look.sets, generation=0)
+            self.path.was_sent(each, number, self.sent, sent_ns=before_ns, look=self.look, generation=0)
             seq = each.request.seq
             self._times[seq] = (left_ns,)
             self._times.pop(seq - 200, None)

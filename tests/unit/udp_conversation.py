@@ -56,7 +56,8 @@ class Conversation:
             self.sent.append(each)
             self.kernel[len(self.sent)] = LEVEL + self.now_ns + 2 * US
             number = len(self.sent)
-            self.path.was_sent(each, number, self, sent_ns=self.now_ns, sets=self.sets, generation=0)
+            before = look(self.now_ns, self.slept_ns, self.sets)
+            self.path.was_sent(each, number, self, sent_ns=self.now_ns, look=before, generation=0)
         if not to_send:
             self.settle()
         return to_send

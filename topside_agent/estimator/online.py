@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
 from topside_agent.estimator.estimate import Added, Estimate, assemble, likeliest
 from topside_agent.estimator.paths import Paths
+from topside_agent.estimator.recent_readings import RecentReadings, take
 from topside_agent.estimator.remembered import KnownExchanges, RecentConstraints
 from topside_agent.estimator.segments import (
     Break,
@@ -19,13 +20,15 @@ from topside_agent.estimator.segments import (
     is_late,
 )
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import FASTEST, RecentReadings, readings_of
+from topside_agent.estimator.slews import FASTEST
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
     from topside_agent.estimator.timebase import Drift, Timebase
 
 ANY_RATE_PPM = 100_000.0
+_DATED_NS = 1_000
+"""Results are dated to the microsecond."""
 _REMEMBERED = 512
 """Duplicates are recognised among so many exchanges; older ones are refused for their age."""
 _RECENT = 64
@@ -169,10 +172,8 @@ class OffsetEstimator:
         self.timebase, self._last, self.constraint = timebase, new, new.constraint
         self._boot_id = new.boot_id or self._boot_id
         self._recent.add(new.constraint)
-        pi, topside = readings_of(new.constraint)
-        delay_ns = new.constraint.delay_ns
-        self._pi.add(pi, cut=cut is not None, delay_ns=delay_ns)
-        self._topside.add(topside, cut=cut is not None, delay_ns=delay_ns)
+        directly = self._paths.came_directly
+        take(self._pi, self._topside, new.constraint, cut=cut is not None, directly=directly)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 
@@ -259,7 +260,7 @@ class OffsetEstimator:
         # What follows is 0 while the wall clocks rest; it moves nothing at the instant of the Pi's reading.
         topside_rate, topside_most = self._topside.slew
         pi_most = self._pi.slew[1]
-        farthest = max(high - middle, middle - low)
+        farthest = max(high - middle, middle - low) + _DATED_NS * self._paths.came_directly
         grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * way_back_ns
         grown += self._pi.unexplained_ns + self._topside.unexplained_ns
         found = self._estimate(

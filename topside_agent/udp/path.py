@@ -141,14 +141,14 @@ class DirectPath:
         departures: Departures,
         *,
         sent_ns: int,
-        sets: int,
+        look: Look,
         generation: int,
     ) -> None:
-        """It was sent as datagram `number`, after `sent_ns`; `sets` is the last look's."""
+        """It was sent as datagram `number`, after `sent_ns`; `look` is the last one."""
         self._addresses.sent(to_send.address, sent=True)
         seq, nonce = to_send.request.seq, to_send.request.nonce
         self._requester.sent(
-            Sent(seq, nonce, to_send.address, to_send.is_trial, sent_ns, sets, generation, number, departures)
+            Sent(seq, nonce, to_send.address, to_send.is_trial, sent_ns, look, generation, number, departures)
         )
 
     def was_not_sent(self, to_send: ToSend) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from math import ceil
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from schemas.datagram import (
@@ -63,7 +64,8 @@ class Sent(NamedTuple):
     is_trial: bool
     """Whether it went to all addresses: that some of them do not answer is no time-out."""
     sent_raw_ns: int
-    sets: int
+    look: Look
+    """The last one before."""
     generation: int
     number: int
     departures: Departures
@@ -87,8 +89,14 @@ class _Held:
         """Topside's origin, destination, realtime − RAW then, what these may be wrong by, `Look.sets`."""
 
     def put_on_raw(self, look: Look, kernel: KernelStamps) -> None:
-        """By a look after the arrival, long after it where this program was interrupted."""
+        """By a look after the arrival, long after it where this program was interrupted.
+
+        Where realtime did not run evenly from origin to destination, as far as is known, the difference may
+        have been another one at any instant between them; where it was set, it is that of the look.
+        """
         origin_ns, destination_ns = self.sent.sent_raw_ns, self.heard_raw_ns
+        if look.sets != self.sent.look.sets:
+            destination_ns = max(destination_ns, look.read_ns)
         difference_ns, half_ns = look.realtime_minus_raw_ns, look.half_at(destination_ns)
         arrived = kernel.raw_of(self.arrived_ns) if self.arrived_ns else None
         if arrived is not None and origin_ns <= arrived.raw_ns + arrived.half_ns:
@@ -98,6 +106,9 @@ class _Held:
         # A stamp of before the program sent it is another datagram's.
         if left is not None and origin_ns - left.half_ns <= left.raw_ns <= destination_ns:
             origin_ns, half_ns = max(origin_ns, left.raw_ns), max(half_ns, left.half_ns)
+        if arrived is None or kernel.departed_at(self.arrived_ns, self.sent.sent_raw_ns) is None:
+            fastest = max(look.rate, self.sent.look.rate)
+            half_ns += ceil(fastest * max(destination_ns - self.sent.sent_raw_ns, 0))
         self.own = origin_ns, destination_ns, difference_ns, half_ns, look.sets
 
     def answered(self, following: Answer) -> None:
@@ -125,7 +136,7 @@ class _Held:
             resolution_ns=half_ns + max(answer.resolution_ns, pi_half_ns),
             receive_stamp="kernel" if answer.flags & RECEIVE_BY_KERNEL else "user",
             transmit_stamp="kernel" if self.transmit else "user",
-            topside_set=sets != sent.sets,
+            topside_set=sets != sent.look.sets,
             generation=sent.generation,
         )
 

@@ -216,9 +216,8 @@ class UdpTransport:
             path.was_not_sent(to_send)
         else:
             used, number = sent
-            path.was_sent(
-                to_send, number, used, sent_ns=before_ns, sets=self._look.sets, generation=self.generation
-            )
+            look, generation = self._look, self.generation
+            path.was_sent(to_send, number, used, sent_ns=before_ns, look=look, generation=generation)
 
     def _take_look(self, now_ns: int) -> Look:
         self._heard = False

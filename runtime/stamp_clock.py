@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.clock import (
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
 SAMPLE_S = 0.4
 """Between two looks at the most, so that the kernel's stamps between them can be used."""
+LOOKED_BACK_S = 3.0
+"""An exchange takes less, from its request to the look that puts its stamps on RAW."""
 _FASTEST = FASTEST_SLEW_PPM * 1e-6
 
 _MOST_READINGS = 4
 """More in a row, until one is as narrow as the narrowest of late: the first finds cold caches."""
 _MOST_SAMPLES = 3
 """One shows that something changed the clock, the next begins a line, a third one goes on with it."""
-_SLOW_NS = 1_000_000
+_SLOW_NS, _LOOKED_BACK_NS = 1_000_000, round(LOOKED_BACK_S * 1e9)
 """An answer is prepared in far less."""
 
 
@@ -53,11 +56,11 @@ class Look(NamedTuple):
     read_ns: int
     """The agent's RAW at which the difference is that."""
     rate: float
-    """How fast the difference may change there, and at the look before, as a fraction."""
+    """How fast the difference may change there, and within `LOOKED_BACK_S` before, as a fraction."""
     even_ns: int = 0
     """The agent's RAW since which it may have changed so fast."""
     rate_before: float = 0.0
-    """And how fast in the half second before."""
+    """And how fast in the half second before: any rate, where nothing explains why a line ended."""
 
     def half_at(self, raw_ns: int) -> int:
         """What the difference may be wrong by at another instant of RAW, while nothing sets the clock.
@@ -84,8 +87,8 @@ class StampClock:
         self._sleep = SleepCounter(clock) if sleep is None else sleep
         self._slept_ns = self._sets = 0
         self._last: Reading | None = None
-        self._last_rate = 0.0
-        """At the last look."""
+        self._rates: deque[tuple[int, float]] = deque()
+        """By the machine's RAW, falling: one that a later one exceeds says nothing more."""
         self._resolution_ns = self._machine.resolution_ns
         self._narrow_ns = 1_000
         """The narrowest reading of late, and a nanosecond more with each look since."""
@@ -113,8 +116,7 @@ class StampClock:
         """
         first_ns = self.raw_ns() if first_ns is None else first_ns
         read_ns, difference_ns, half_ns = self._sample()
-        rate, self._last_rate = max(self._line.steepest, self._last_rate), self._line.steepest
-        even_ns = self._line.even_ns
+        rate, even_ns = self._fastest_since(read_ns), self._line.even_ns
         if self._simulated:
             reading = read(self._clock)
             read_ns, difference_ns, half_ns = (
@@ -140,6 +142,16 @@ class StampClock:
             even_ns,
             self._line.steepest_before,
         )
+
+    def _fastest_since(self, now_ns: int) -> float:
+        """The steepest line at this look and those of `LOOKED_BACK_S` before."""
+        rates, rate = self._rates, self._line.steepest
+        while rates and (rates[-1][1] <= rate):
+            rates.pop()
+        rates.append((now_ns, rate))
+        while now_ns - rates[0][0] > _LOOKED_BACK_NS:
+            rates.popleft()
+        return rates[0][1]
 
     def answering(self, first_ns: int, arrived_ns: int) -> tuple[Look, RawStamp | None, int]:
         """A look, the kernel's stamp `arrived_ns` (0: none) of the arrival on RAW, and RAW right after both.

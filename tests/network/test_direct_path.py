@@ -29,6 +29,8 @@ def test_it_is_used_lost_and_used_again_and_no_result_is_wrong(boat):
     checker, exchanges = boat.checker(), listen(boat, "exchange")
     topside = boat.topside(udp=True)
     until_path(checker, "udp")
+    direct = until(lambda: of(exchanges, UDP), what="published direct exchanges")
+    assert (direct[0].origin_ns - of(exchanges)[0].destination_ns) / 1e9 < 5 * BUSY
     assert checker.last("rov1").method == UDP.name
     assert path_shown(topside) == ["udp"]
     proxy.closed = True
@@ -44,8 +46,8 @@ def test_it_is_used_lost_and_used_again_and_no_result_is_wrong(boat):
     proxy.rebind()
     answered = agent.health().datagrams_answered
     until(lambda: agent.health().datagrams_answered > answered + 10, what="answers from another port")
-    assert newest(checker)[0] == "udp"
-    assert shown_by_status(boat) == "udp"
+    until_path(checker, "udp")  # a machine that is busy for a second loses it for a while
+    until(lambda: shown_by_status(boat) == "udp", what="status showing it")
     assert checker.wrong == []
 
 

@@ -94,12 +94,15 @@ class MixedWorld(DirectWorld):
             yield found, max(self._beyond_ns(found, each) for each in instants)
 
     def rows_beyond_ns(self):
-        """The same of each row of the smoothed track that is sound."""
+        """The same of each row of the smoothed track that is sound.
+
+        Of the last one nothing read what the Pi's clock did on the way back.
+        """
         arrived = {
             exchange.destination_ns: exchange.destination_ns - exchange.topside_realtime_minus_raw_ns
             for exchange in self.made
         }
-        for row in smooth(self.made).rows:
+        for row in smooth(self.made).rows[:-1]:
             if row.state == "ok":
                 yield row, self._beyond_ns(row, self.topside.when_raw(arrived[row.topside_unix_ns]))
 

@@ -103,6 +103,25 @@ def test_a_program_that_gets_no_processor_has_realtime_as_it_was_at_its_stamps(m
     assert max(read_wrong(world)) <= 0
 
 
+@pytest.mark.parametrize("seed", range(tries(4)))
+@pytest.mark.parametrize("stamps", [True, False])
+def test_nor_is_it_another_one_where_the_rate_changed_before_the_program_looked(stamps, seed):
+    chance = random.Random(seed)
+    at_s = [
+        0,
+        *(2.0 * each + chance.uniform(0, 0.8) for each in range(1, 10)),
+        100,
+    ]  # none shorter than looks
+    slews = tuple((*span, chance.choice([0, 20, -500, 80_000, -100_000])) for span in pairwise(at_s))
+
+    def wakes_in(chance):
+        return round(chance.uniform(0, 300) * MS if chance.random() < 0.2 else chance.uniform(3, 30) * US)
+
+    both = {"slews": slews, "wakes_in": wakes_in, "interrupted": 0.1, "stamps": stamps}
+    world = DirectWorld(seed, pi=both, topside=both, lost_stamps=0.1).run(20)
+    assert max(read_wrong(world)) <= 0
+
+
 @pytest.mark.parametrize("side", ["pi", "topside"])
 def test_a_machine_that_sleeps_puts_no_stamp_wrong(side):
     sleeps = tuple((3 + 1.0137 * index, 3.3 + 1.0137 * index) for index in range(6))

@@ -129,9 +129,10 @@ class DirectPiReadings:
         self._readings = [*map(Reading, *(column.tolist() for column in columns))]
 
     def near(self, index: int) -> list[Reading]:
-        """That of this exchange and of those beside it."""
-        places = sorted({int(self._before[index]), index, int(self.after[index])})
-        return [self._readings[place] for place in places]
+        """That of this exchange and of those beside it; without a later one two earlier ones."""
+        before, after = int(self._before[index]), int(self.after[index])
+        earlier = int(self._before[before]) if after == index else before
+        return [self._readings[place] for place in sorted({earlier, before, index, after})]
 
 
 def _beside(

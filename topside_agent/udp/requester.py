@@ -108,8 +108,7 @@ class _Held:
         if left is not None and origin_ns - left.half_ns <= left.raw_ns <= destination_ns:
             origin_ns, half_ns = max(origin_ns, left.raw_ns), max(half_ns, left.half_ns)
         if arrived is None or kernel.departed_at(self.arrived_ns, self.sent.sent_raw_ns) is None:
-            fastest = max(look.rate, self.sent.look.rate)
-            half_ns += ceil(fastest * max(destination_ns - self.sent.sent_raw_ns, 0))
+            half_ns += ceil(look.rate * max(destination_ns - self.sent.sent_raw_ns, 0))
         self.own = origin_ns, destination_ns, difference_ns, half_ns, look.sets
 
     def answered(self, following: Answer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
+import platform
 import re
 import select
 import sys
@@ -117,7 +117,7 @@ class KernelRate:
 
     def __init__(self) -> None:
         """OSError where the kernel does not report all of it, or reports a rate that it has yet to reach."""
-        version = re.match(r"(\d+)\.(\d+)", os.uname().release) if sys.platform == "linux" else None
+        version = re.match(r"(\d+)\.(\d+)", platform.release()) if sys.platform == "linux" else None
         if version is not None and (int(version[1]), int(version[2])) < _AT_ONCE:
             raise OSError("this Linux reaches a rate some ticks after it reports it")
         self._content = ctypes.create_string_buffer(_SIZE)

@@ -1,7 +1,6 @@
 """What the kernel reports of realtime's rate: two states are the same only where nothing changed it."""
 
-import os
-from types import SimpleNamespace
+import platform
 
 import pytest
 
@@ -68,7 +67,7 @@ def test_the_rates_that_a_state_allows(state, rate, within):
 
 @pytest.mark.parametrize("release", ["4.9.253-tegra", "4.17.0"])
 def test_a_linux_that_reaches_a_rate_after_it_reports_it_is_not_asked(release, monkeypatch):
-    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release), raising=False)
+    monkeypatch.setattr(platform, "release", lambda: release)
     source = rate_source()
     assert source.state() is None
     source.close()

@@ -15,6 +15,7 @@ from topside_agent.settings import TopsideSettings
 from topside_agent.udp.exchange import exchange_of
 from topside_agent.udp.interface import DirectExchange
 
+_CHANGES = 0.6
 ROUNDED_NS = 2
 """Every clock shows whole numbers."""
 
@@ -154,7 +155,11 @@ def drawn(seed, until_s):
 
 
 def _machine(chance, until_s):
-    changes = sorted(chance.uniform(0, until_s) for _ in range(chance.choice([0, 0, 2, 6])))
+    """No rate is shorter than the program's looks are apart: that nobody could see (docs/datagrams.md)."""
+    changes, at_s = [], chance.uniform(1, 4)
+    while at_s < until_s and chance.random() < _CHANGES:
+        changes.append(at_s)
+        at_s += chance.uniform(1.2, 4)
     spans = list(pairwise([0, *changes, until_s + 10]))
     rates = [0.0, 0.01, 3.0, 20.0, -100.0, 500.0, -500.0] + [80_000.0, -100_000.0] * bool(changes)
     slews = tuple((start, end, chance.choice(rates)) for start, end in spans)

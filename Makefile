@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-scale bench-archive bench-recorder bench-whole bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
+.PHONY: distributions docs types types-win32 types-darwin attacks attacks-datagrams offline-bundle bench-correction bench-u95 bench-real bench-messages bench-scale bench-archive bench-recorder bench-whole bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -150,6 +150,10 @@ docs: build/docs/.made ## The documentation as a site, in build/site; a link tha
 attacks: .venv/.dev ## Attack a broker in a container while vehicles are measured (7 min; needs Docker); into docs/
 	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
 	$(BIN)/python -m bench.attacks bench/results/attacks.json docs/security.md
+
+attacks-datagrams: .venv/.dev ## Attack a vehicle by datagrams while it is measured (1 min); into docs/
+	ATTACKS_JSON=bench/results/attacks-datagrams.json $(BIN)/python -m pytest -x tests/network/test_datagram_attacks.py $(ARGS)
+	$(BIN)/python -m bench.attacks --part datagrams bench/results/attacks-datagrams.json docs/security.md
 
 bench-dashboard: .venv/.dev ## The dashboard with 1000 vehicles at a result a second (16 min; QUICK=1: 1 min); into docs/lab/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \

@@ -314,6 +314,8 @@ export interface VehicleView {
   /** Those among the incidents of its history: since the dashboard started */
   steps_listed: number | null;
   method: string | null;
+  /** The way of its exchanges: `mqtt`, directly by `udp`, `http` */
+  path: string | null;
   boot_id: string | null;
   /** By topside's clock */
   measured_at: string | null;

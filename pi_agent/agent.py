@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from broker.agent import MqttAgent, connect_agent
 from broker.interface import Outgoing
 from broker.own_clock import OwnClock
+from pi_agent.clock_state import ClockState
 from pi_agent.health import Health
 from pi_agent.http_thread import HttpThread, http_listener
 from pi_agent.incoming import MessageFilter
 from pi_agent.messages import AnnouncementPolicy, MessageBuilder
 from pi_agent.responder import Answerer, answer
-from runtime.clock import SimulatedClock, SystemClock, process_instance_id, raw_resolution_ns, read
-from runtime.kernel_clock import clock_synchronized
+from pi_agent.udp.direct import DirectPath
+from runtime.clock import SystemClock, process_instance_id, raw_resolution_ns, read
 from runtime.version import VERSION
 from schemas import topics
 from schemas.clock_history import ClockResendCommand
+from schemas.direct_path import UdpRequest
 from schemas.messages import Info, Ping
 
 if TYPE_CHECKING:
@@ -38,9 +40,6 @@ _log = logging.getLogger(__name__)
 
 _MOST_EVENTS = 100
 """The newest are kept while the broker is away; of a clock that steps more often, no more need be known."""
-_SYNC_CHECK_NS = 5_000_000_000
-_DISCIPLINE_CHECK_NS = 30_000_000_000
-"""Between two looks at the processes that run: each takes some milliseconds."""
 _TICK_NS = 500_000_000
 _ONLINE_WAIT_S = 1.0
 """How long HTTP waits for MQTT to be up, so as not to slow it down."""
@@ -84,9 +83,6 @@ class PiAgent(MqttAgent):
         self._unanswered: Counter[str] = Counter()
         self._answered = 0
         self._last_ping: tuple[str, int] | None = None
-        self._ask_synchronized = synchronized or (clock_synchronized if self._real else self._simulated_flag)
-        self._synchronized = self._ask_synchronized()
-        self._sync_checked_ns = self._discipline_checked_ns = self._started.raw_ns
         self._tick_due_ns = 0
         self._receive_stamp: StampKind = "user"
         self._refused: tuple[str, ...] = ()
@@ -101,7 +97,8 @@ class PiAgent(MqttAgent):
             watch=watch,
         )
         self.watcher = self._own_clock.watcher
-        self._discipline = self.watcher.discipline()
+        self._clock_state = ClockState(clock, self.watcher, synchronized, self._started.raw_ns)
+        self.direct = DirectPath(settings, self._answerer)
         name, will = f"tidesync-pi-{settings.vehicle}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
         self._own_clock.connect(self._connection, settings, self._builder.clock)
@@ -112,11 +109,12 @@ class PiAgent(MqttAgent):
     def loops(self) -> tuple[Loop, ...]:
         """The loops that the watchdog watches."""
         http = self._http.loops if self._http else ()
-        return (*super().loops, self.watcher.loop, *http)
+        return (*super().loops, self.watcher.loop, *self.direct.loops, *http)
 
     def start(self) -> None:
-        """Take the HTTP port (ListenError if it cannot be used), then begin; returns at once."""
+        """Take both ports (ListenError if one cannot be used), then begin; returns at once."""
         listener = http_listener(self._settings)
+        self.direct.start(self._clock)
         if listener is not None:
             self._http_port = self._settings.http_port
             self._http = HttpThread(
@@ -136,6 +134,7 @@ class PiAgent(MqttAgent):
         if self._http is not None:
             self._http.request_stop()
         self._own_clock.stop()
+        self.direct.stop()
         self._connection.stop(farewell=[self._builder.status("offline")])
         self._own_clock.write()
         if self._http is not None:
@@ -161,8 +160,11 @@ class PiAgent(MqttAgent):
             last_ping_topside=last[0] if last else None,
             last_ping_age_s=(now_ns - last[1]) / 1e9 if last else None,
             clock_changes=dict(self._own_clock.changes),
-            clock_synchronized=self._synchronized,
-            clock=str(self._discipline),
+            clock_synchronized=self._clock_state.synchronized,
+            clock=str(self._clock_state.discipline),
+            udp_port=self.direct.port,
+            datagrams_answered=self.direct.answered,
+            datagrams_dropped=self.direct.dropped,
             simulated=not self._real,
         )
 
@@ -201,6 +203,12 @@ class PiAgent(MqttAgent):
         if isinstance(letter.body, ClockResendCommand):
             self._own_clock.publisher.resend(letter.body)
             return
+        if isinstance(letter.body, UdpRequest):
+            topside = str(letter.topic.topside)
+            broker, now_ns = self._connection.address.host, message.received.raw_ns
+            if reply := self.direct.requested(letter.body, topside, now_ns, broker):
+                self._connection.publish(reply)
+            return
         if letter.topic.kind is topics.TOPSIDE_STATUS:
             name, word = str(letter.topic.topside), str(letter.body)
             self._announcements.heard_topside(name, word, message.received.raw_ns)
@@ -217,7 +225,10 @@ class PiAgent(MqttAgent):
         self._tick_due_ns = now.raw_ns + _TICK_NS
         self._own_clock.tick(now.raw_ns)
         if self._connection.up:
-            self._check_clock(now.raw_ns)
+            if self._clock_state.changed(now.raw_ns):
+                flag = "synchronized" if self._clock_state.synchronized else "not synchronized"
+                _log.info("the clock: %s; the kernel calls it %s", self._clock_state.discipline, flag)
+                self._announce("info")
             if (self._connection.receive_stamp, self._refused_now) != (self._receive_stamp, self._refused):
                 self._announce("info")
             for what in self._announcements.due(now.raw_ns):
@@ -250,22 +261,6 @@ class PiAgent(MqttAgent):
                 self._answerer.boot_id,
             )
 
-    def _simulated_flag(self) -> bool:
-        return isinstance(self._clock, SimulatedClock) and self._clock.kernel_flag == "synchronized"
-
-    def _check_clock(self, now_ns: int) -> None:
-        if now_ns - self._sync_checked_ns < _SYNC_CHECK_NS:
-            return
-        self._sync_checked_ns = now_ns
-        before = self._synchronized, self._discipline
-        self._synchronized = self._ask_synchronized()
-        if now_ns - self._discipline_checked_ns >= _DISCIPLINE_CHECK_NS:
-            self._discipline_checked_ns, self._discipline = now_ns, self.watcher.discipline()
-        if (self._synchronized, self._discipline) != before:
-            flag = "synchronized" if self._synchronized else "not synchronized"
-            _log.info("the clock: %s; the kernel calls it %s", self._discipline, flag)
-            self._announce("info")
-
     def _http_failed(self) -> None:
         self._http_port = None
         self._announce("info")
@@ -277,9 +272,11 @@ class PiAgent(MqttAgent):
             self._receive_stamp, self._refused = self._connection.receive_stamp, self._refused_now
             message = self._builder.info(
                 receive_stamp=self._receive_stamp,
-                clock_synchronized=self._synchronized,
-                discipline=self._discipline,
+                clock_synchronized=self._clock_state.synchronized,
+                discipline=self._clock_state.discipline,
                 http_port=self._http_port,
+                udp=self.direct.version,
+                udp_key_public=self.direct.key_public,
                 topics_refused=self._refused,
             )
         if self._connection.publish(message):

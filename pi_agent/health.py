@@ -37,6 +37,11 @@ class Health(BaseModel):
     """Whether the kernel calls the clock synchronized."""
     clock: str = "not known who disciplines it"
     """Who disciplines it and how fast it may move, for people."""
+    udp_port: int | None = None
+    """Where it is measured directly; null: nowhere."""
+    datagrams_answered: int = 0
+    datagrams_dropped: dict[str, int] = {}
+    """Datagrams that were not answered, by reason."""
     simulated: bool
 
 

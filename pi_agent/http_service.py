@@ -125,6 +125,19 @@ def pi_families(health: Health) -> Families:
     families.counter(
         "tidesync_pings_answered", "Pings that were answered.", health.pings_answered, vehicle=vehicle
     )
+    families.counter(
+        "tidesync_datagrams_answered",
+        "Datagrams of direct exchanges that were answered.",
+        health.datagrams_answered,
+        vehicle=vehicle,
+    )
+    families.counters(
+        "tidesync_datagrams_dropped",
+        "Datagrams that were not answered, by reason.",
+        "reason",
+        health.datagrams_dropped,
+        vehicle=vehicle,
+    )
     families.gauge(
         "tidesync_last_ping_age_seconds",
         "Time since the last answered ping; absent before the first.",

@@ -100,6 +100,7 @@ class MessageFilter:
         self._pings = topics.subscription(root, topics.PING, vehicle=vehicle).removesuffix("+")
         self._own = self._pings.removesuffix("ping/")
         self._topsides = topics.subscription(root, topics.TOPSIDE_STATUS)
+        self._requests = topics.subscription(root, topics.UDP_REQUEST, vehicle=vehicle).removesuffix("/+")
         self._dropped: Counter[str] = Counter()
         self._logged_at_ns: dict[str, int] = {}
 
@@ -114,11 +115,16 @@ class MessageFilter:
             if message.topic.startswith(self._pings):  # status and info are retained by design, but not live
                 self._drop("retained", "a retained ping is not answered", message)
             return None
-        own = message.topic.startswith(self._own)  # topsides' statuses have one bucket: any name may come
-        if not self._rate_limiter.admit(message.topic if own else self._topsides, message.received.raw_ns):
+        if not self._rate_limiter.admit(self._bucket(message.topic), message.received.raw_ns):
             self._drop("flood", "too many messages", message)
             return None
         return self._inbox.open(message)
+
+    def _bucket(self, topic: str) -> str:
+        """Topsides' statuses have one, any name may come; and so have requests, which are rare."""
+        if not topic.startswith(self._own):
+            return self._topsides
+        return self._requests if topic.startswith(self._requests) else topic
 
     def _drop(self, reason: str, sentence: str, message: Incoming) -> None:
         self._dropped[reason] += 1

@@ -67,6 +67,8 @@ class MessageBuilder:
         clock_synchronized: bool,
         discipline: Discipline,
         http_port: int | None,
+        udp: int | None = None,
+        udp_key_public: bool = False,
         topics_refused: Sequence[str] = (),
     ) -> Outgoing:
         """Describes the agent and its clock."""
@@ -82,6 +84,8 @@ class MessageBuilder:
             clock_max_slew_ppm=discipline.max_slew_ppm,
             clock_free=discipline.free,
             http_port=http_port,
+            udp=udp,
+            udp_key_public=None if udp is None else udp_key_public,
             simulated=self.simulated,
             topics_refused=tuple(topics_refused[:_MOST_REFUSED]),
         )

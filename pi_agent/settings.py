@@ -32,7 +32,14 @@ class PiSettings(ClockHistorySettings, PingSettings):
         le=65535,
         description="TCP port of GET /api/sync/time; taken: an error when set, else MQTT alone",
     )
-    no_http: bool = Field(default=False, description="Answer over MQTT alone")
+    no_http: bool = Field(default=False, description="Do not serve HTTP")
+    udp_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="UDP port on which topside measures it directly; 0 takes a free one",
+    )
+    no_udp: bool = Field(default=False, description="Be measured over the broker alone, not directly by UDP")
 
     @model_validator(mode="before")
     @classmethod

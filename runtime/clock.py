@@ -275,12 +275,13 @@ def earlier(clock: Clock, reading: Reading, machine_raw_ns: int) -> Reading:
     Only RAW is moved: the difference stays as it was read. A simulated clock's is taken from what it showed
     then, so that a suspend counts as it should.
     """
-    return reading._replace(raw_ns=min(reading.raw_ns, _raw_when(clock, machine_raw_ns)))
+    return reading._replace(raw_ns=min(reading.raw_ns, raw_when(clock, machine_raw_ns)))
 
 
-def _raw_when(clock: Clock, machine_raw_ns: int) -> int:
+def raw_when(clock: Clock, machine_raw_ns: int) -> int:
+    """RAW of `clock` when the machine's was `machine_raw_ns`, rounded to the later side."""
     if isinstance(clock, SimulatedClock):
-        return clock.raw_at(_raw_when(clock.base, machine_raw_ns)) + 1
+        return clock.raw_at(raw_when(clock.base, machine_raw_ns)) + 1
     return machine_raw_ns
 
 

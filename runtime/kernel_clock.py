@@ -32,7 +32,7 @@ _read_ns: Any = getattr(time, "clock_gettime_ns", None)
 """None, and no such clocks, on Windows."""
 
 
-def _c_library() -> Any:
+def c_library() -> Any:
     """The C library; None on Windows, which has none of these functions."""
     try:
         return ctypes.CDLL(None, use_errno=True)
@@ -40,7 +40,7 @@ def _c_library() -> Any:
         return None
 
 
-_libc = _c_library()
+_libc = c_library()
 
 
 class ClockSetTimer:

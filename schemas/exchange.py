@@ -10,13 +10,13 @@ from pydantic import Field
 from schemas.base import LATEST_NS, Message, Nanoseconds, NanosecondsDifference, OtherWord
 from schemas.names import Topside, Vehicle
 
-StampKind = Literal["kernel", "kernel_inexact", "user", "write", "http"]
-"""Where a stamp was taken: by the kernel on arrival, the same with bytes queued behind (an upper limit),
-in user space, at the socket write, or read from the HTTP response."""
+StampKind = Literal["hardware", "kernel", "kernel_inexact", "user", "write", "http"]
+"""Where a stamp was taken: by the network hardware, by the kernel, by the kernel with bytes queued behind (an
+upper limit), in user space, at the socket write, or read from the HTTP response."""
 AnyStampKind = StampKind | OtherWord
-"""Where a stamp was taken: by the kernel on arrival, the same with bytes queued behind (an upper limit), in
-user space, at the socket write, or read from the HTTP response; any other word is of a later version. It is a
-remark: whatever the kind, no receive stamp is early and no transmit stamp late."""
+"""Where a stamp was taken: by the network hardware, by the kernel, by the kernel with bytes queued behind (an
+upper limit), in user space, at the socket write, or read from the HTTP response; any other word is of a later
+version. It is a remark: whatever the kind, no receive stamp is early and no transmit stamp late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +25,22 @@ class Method:
 
     `name` is what messages and files carry. A `standalone` exchange carries nothing over to the next one: the
     method reports neither boot id nor RAW clock of the Pi, so a step between two exchanges would go unseen.
-    `resolution_ns` is the finest resolution of its stamps (each exchange states its own), `stamps` are the
-    kinds of stamp it can carry.
+    `path` is the word of results for its way. `resolution_ns` is the finest resolution of its stamps (each
+    exchange states its own), `stamps` are the kinds of stamp it can carry.
     """
 
     name: str
     standalone: bool = False
+    path: Literal["mqtt", "udp", "http"] = "mqtt"
     resolution_ns: int = 1
     stamps: tuple[StampKind, ...] = ("kernel", "kernel_inexact", "user", "write")
 
 
 MQTT = Method("mqtt_exchange_v1")
-HTTP = Method("ntp_handshake_v1", standalone=True, resolution_ns=1000, stamps=("http",))
-METHODS = {method.name: method for method in (MQTT, HTTP)}
+UDP = Method("udp_exchange_v1", path="udp", stamps=("hardware", "kernel", "user"))
+"""By datagrams, straight between topside and the vehicle."""
+HTTP = Method("ntp_handshake_v1", standalone=True, path="http", resolution_ns=1000, stamps=("http",))
+METHODS = {method.name: method for method in (MQTT, UDP, HTTP)}
 
 
 def method_named(name: str) -> Method:
@@ -66,7 +69,10 @@ class Exchange(Message):
     topside: Topside
     method: MethodName = MQTT.name
     seq: Annotated[int, Field(ge=0, le=2**53)]
-    """Topside's process counts the exchanges it has finished, from 0, without gaps."""
+    """Topside's process counts the exchanges it has finished, from 0, without gaps.
+
+    Of all methods together, in the order in which they finish, which need not be that of their origins.
+    """
     boot_id: Identifier | None
     """The Pi's."""
     origin_ns: Nanoseconds

@@ -100,6 +100,10 @@ class Info(Message):
     realtime − RAW has rested for a minute. Null: not known."""
     http_port: Annotated[int, Field(ge=1, le=65535)] | None
     """The port of GET /api/sync/time; null if it is not served."""
+    udp: Annotated[int, Field(ge=1, le=255)] | None = None
+    """The version of the datagrams by which it is measured directly, on request; null: not at all."""
+    udp_key_public: bool | None = None
+    """Whether anybody at the broker may read the keys of those: the agent has no account. Null: not known."""
     simulated: bool = False
     """Whether the clock is simulated."""
     topics_refused: Annotated[tuple[TopicFilter, ...], Field(max_length=20)] = ()
@@ -202,6 +206,8 @@ class SessionState(Message):
     """Of a stopped session: whether exchanges are still awaited, or its track is being computed."""
 
 
+Path = Literal["mqtt", "udp", "http"]
+"""The way of the exchanges between topside and vehicle."""
 State = Literal["acquiring", "locked", "holdover", "stale", "unsynced"]
 
 
@@ -215,7 +221,9 @@ class OffsetResult(Message):
     vehicle: Vehicle
     topside: Topside
     method: MethodName = MQTT.name
-    """How the newest exchange was made: `mqtt_exchange_v1`, or `ntp_handshake_v1` over HTTP."""
+    """How the newest exchange was made: `mqtt_exchange_v1`, `udp_exchange_v1`, `ntp_handshake_v1` (HTTP)."""
+    path: Path | OtherWord | None = None
+    """The way of exchanges: directly by `udp` while those come, else `mqtt` or `http`. Null: not known."""
     state: State | OtherWord
     """`acquiring`: too few exchanges, or too wide a bound. `holdover`: no exchange for 3 s. `stale`: max
     error above 25 ms, or no exchange for 15 minutes. `unsynced`: no estimate. Limits are settings. Any other

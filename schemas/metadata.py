@@ -200,7 +200,7 @@ def sensor_entry(result: OffsetResult | None, session: OffsetRange | None = None
         offset_ms=result.offset_ms,
         uncertainty_ms=_uncertainty_ms(result, session),
         measured_at=result.measured_at,
-        error=result.error,
+        error=None,
     )
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 
-from schemas import clock_history, messages, presence
+from schemas import clock_history, direct_path, messages, presence
 from schemas.base import SchemasError
 from schemas.names import (
     InvalidNameError,
@@ -23,8 +23,7 @@ from schemas.topic_kind import Role, TopicKind
 
 VERSION = "v1"
 _CACHE_SIZE = 32_768
-"""Size of the caches of built and parsed topics, enough for 5000 vehicles: one that is a little too small is
-as slow as none. Names come from the network, so it is bounded."""
+"""Of built and parsed topics: of 5000 vehicles. One that is a little too small is as slow as none."""
 _LEVELS: Mapping[str, Callable[[str], str]] = {
     "vehicle": vehicle_name,
     "topside": topside_name,
@@ -84,6 +83,21 @@ PONG = TopicKind(
     payload=messages.Pong,
     qos=0,
 )
+UDP_REQUEST = TopicKind(
+    "udp_request",
+    "vehicle/{vehicle}/udp_request/{topside}",
+    senders=("topside",),
+    readers=("vehicle",),
+    payload=direct_path.UdpRequest,
+)
+UDP_ANSWER = TopicKind(
+    "udp_answer",
+    "vehicle/{vehicle}/udp_answer/{topside}",
+    senders=("vehicle",),
+    readers=("topside",),
+    payload=direct_path.UdpAnswer,
+)
+ADDRESSED = (PONG, UDP_ANSWER)  # what a vehicle sends to one topside each
 EXCHANGE = TopicKind(
     "exchange",
     "vehicle/{vehicle}/exchange/{topside}",
@@ -187,6 +201,8 @@ TOPICS: tuple[TopicKind, ...] = (
     EVENT,
     PING,
     PONG,
+    UDP_REQUEST,
+    UDP_ANSWER,
     EXCHANGE,
     OFFSET,
     VEHICLE_CLOCK,

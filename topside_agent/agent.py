@@ -14,7 +14,7 @@ from broker.subscriptions import REFUSED
 from runtime.clock import Clock, Reading, process_instance_id, raw_resolution_ns, read
 from schemas import messages, topics
 from schemas.clock_history import ClockResendCommand, VehicleClock
-from topside_agent.http_fallback.handshaker import Handshaker
+from topside_agent.http_fallback.handshaker import handshakers
 from topside_agent.http_fallback.http_get import get_then
 from topside_agent.integrations.blueos_mirror import BlueosMirror
 from topside_agent.integrations.homeassistant import HomeAssistant
@@ -25,9 +25,10 @@ from topside_agent.measuring.publisher import MessageBuilder, Publisher
 from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
 from topside_agent.presence import OWN, Presence
+from topside_agent.udp.paths import DirectPaths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from broker.interface import Connect
     from broker.own_clock import Watch
@@ -79,20 +80,24 @@ class TopsideAgent(MqttAgent):
         mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
+        self.direct = DirectPaths(
+            settings, self._vehicles, self._connection, clock, self._scheduler, post=self._post
+        )
         listen = None if settings.group else self._connection.subscribe  # there the owner alone measures
         self._homeassistant = HomeAssistant(settings, self._connection.publish, listen)
         self._upkeep_due_ns = 0
-        self.handshakers = [self._handshaker(*pair, get) for pair in settings.http_urls.items()]
+        self.handshakers = handshakers(settings, clock, self._vehicles, self._handshook, get)
 
     # Service
 
     @property
     def loops(self) -> tuple[Loop, ...]:
         """The loops that the watchdog watches."""
-        return (*super().loops, self.watcher.loop)
+        return (*super().loops, self.watcher.loop, *self.direct.loops)
 
     def start(self) -> None:
         """Connect and begin, in the network thread."""
+        self.direct.start()
         self._connection.start()
         self.watcher.start()
         for handshaker in self.handshakers:
@@ -103,6 +108,7 @@ class TopsideAgent(MqttAgent):
         for handshaker in self.handshakers:
             handshaker.stop()
         self._own_clock.stop()
+        self.direct.stop()
         self._connection.post(self._flush)
         self._connection.stop([self._builder.status("offline")])
         self._own_clock.write()
@@ -156,6 +162,8 @@ class TopsideAgent(MqttAgent):
             self._on_status(letter)
         elif kind in _REPORTS:
             self._on_report(letter)
+        elif kind is topics.UDP_ANSWER:
+            self.direct.answered(letter)
         elif kind in OWN:
             if isinstance(letter.body, messages.OffsetResult) and not letter.incoming.retain:
                 self._homeassistant.heard(letter.body, letter.incoming.received.raw_ns)
@@ -170,6 +178,7 @@ class TopsideAgent(MqttAgent):
         if now.raw_ns >= self._upkeep_due_ns:
             self._upkeep_due_ns = now.raw_ns + _UPKEEP_NS
             self._own_clock.tick(now.raw_ns)
+            self.direct.tick(now.raw_ns)
             self._homeassistant.tick(now.raw_ns)
             if self._connection.up and self._presence.tick(now.raw_ns):
                 for measurement in self._vehicles:
@@ -195,11 +204,9 @@ class TopsideAgent(MqttAgent):
         self._perform(measurement, actions)
 
     def _on_status(self, letter: Letter) -> None:
-        vehicle = letter.topic.vehicle
-        assert vehicle
-        if letter.body == "online" and (measurement := self._vehicles.online(vehicle)):
+        if letter.body == "online" and (measurement := self._vehicles.online(letter.topic.vehicle or "")):
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
-            self._homeassistant.announce(vehicle)
+            self._homeassistant.announce(measurement.vehicle)
 
     def _on_cleared(self, name: str) -> None:
         """A status was cleared (`tidesync forget`): drop the vehicle, unless it answers or was named."""
@@ -216,12 +223,14 @@ class TopsideAgent(MqttAgent):
     def _forget(self, vehicle: str) -> None:
         """Home Assistant first: an empty result would be an error to it."""
         self._homeassistant.forget(vehicle)
-        for place in (self._publisher, self._scheduler, self._vehicles):
+        for place in (self._publisher, self._scheduler, self.direct, self._vehicles):
             place.forget(vehicle)
 
     def _on_report(self, letter: Letter) -> None:
         """What a vehicle reports of itself, or of its clock."""
         report, now_ns = letter.body, self._clock.raw_ns()
+        if isinstance(report, messages.Info):
+            self.direct.informed(report, now_ns)
         measurement = self._vehicles.get(letter.topic.vehicle)
         if measurement is None:
             return
@@ -251,22 +260,14 @@ class TopsideAgent(MqttAgent):
             for batch in measurement.resend(command.from_seq, command.to_seq):
                 self._publish(measurement, [batch])
 
-    # Over HTTP, while MQTT does not reach a vehicle
+    # From other threads: over HTTP, while MQTT does not reach a vehicle, and over the direct path
 
-    def _handshaker(self, vehicle: str, url: str, get: Get) -> Handshaker:
-        measurement = self._vehicles[vehicle]
-        return Handshaker(
-            url,
-            self._clock,
-            self._settings.handshake_interval_s,
-            needed=measurement.needs_handshake,
-            done=lambda response: self._connection.post(lambda: self._on_handshake(measurement, response)),
-            get=get,
-        )
+    def _handshook(self, measurement: Measurement, response: TimedResponse) -> None:
+        self._post(lambda: self._perform(measurement, measurement.handshake(response)))
 
-    def _on_handshake(self, measurement: Measurement, response: TimedResponse) -> None:
-        self._notice_sleep()
-        self._perform(measurement, measurement.handshake(response))
+    def _post(self, work: Callable[[], object]) -> None:
+        self._connection.post(self._notice_sleep)
+        self._connection.post(work)
 
     # This computer's own clock
 
@@ -277,6 +278,7 @@ class TopsideAgent(MqttAgent):
             self._slept(slept_ns)
 
     def _slept(self, slept_ns: int) -> None:
+        self.direct.slept()
         for each in self._vehicles:
             self._perform(each, each.slept(slept_ns, self._clock.raw_ns()))
 

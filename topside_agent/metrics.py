@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 from runtime.metrics import agent_families
 from schemas.doubtful import for_people
-from schemas.messages import DUPLICATES, State
+from schemas.messages import DUPLICATES, Path, State
 
 if TYPE_CHECKING:
     from runtime.metrics import Families
@@ -17,6 +17,7 @@ MOST_VEHICLES = 500
 """Names come from the network; each makes some forty series. The rest is counted, not shown."""
 
 _STATES: tuple[str, ...] = get_args(State)
+_PATHS: tuple[str, ...] = get_args(Path)
 
 
 def topside_families(counts: TopsideCounts) -> Families:
@@ -75,6 +76,22 @@ def _measurement(families: Families, snapshot: Snapshot, labels: dict[str, str])
         snapshot.rejected,
         **labels,
     )
+    families.counters(
+        "tidesync_exchanges_in_use",
+        "Exchanges in use, by the path that they took.",
+        "path",
+        snapshot.paths,
+        **labels,
+    )
+    if snapshot.result is not None and snapshot.current:
+        families.one_of(
+            "tidesync_path",
+            "1 for the path of exchanges now.",
+            "path",
+            _PATHS,
+            str(snapshot.result.path),
+            **labels,
+        )
     families.histogram(
         "tidesync_exchange_delay_seconds",
         "Round trip less the vehicle's own time, of the exchanges in use.",

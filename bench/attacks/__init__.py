@@ -1,1 +1,1 @@
-"""The attack table of docs/security.md, made from a run of tests/containers/test_attacks.py."""
+"""The attack tables of docs/security.md, made from runs of the tests that attack."""

@@ -12,6 +12,7 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
+from broker.address import parse_address
 from broker.interface import Incoming
 from runtime.clock import Reading
 from runtime.watchdog import Loop
@@ -75,7 +76,8 @@ class AnsweringBroker:
     up = carries_pings = True
     loop = Loop("the bench")
     reconnects = 0
-    status_text = address = ""
+    status_text = ""
+    address = parse_address("mqtt://127.0.0.1:1883")
     receive_stamp, transmit_stamp = "kernel", "write"
 
     def __init__(self, fleet: SimulatedFleet) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections import Counter
 from math import floor
 from typing import TYPE_CHECKING
 
-from bench.peers import chrony, exchanges, lsl
+from bench.peers import chrony, direct, exchanges, lsl
 from bench.peers.contestant import Contestant, Outcome
 from bench.peers.estimates import ESTIMATORS, Estimate, Window, least_delay_of, windowed, within
-from bench.peers.ours import Ours
+from bench.peers.interleaving import name_at
+from bench.peers.ours import Ours, from_window, shown
 from bench.peers.processes import free_port, free_udp_port, installed, wait_until
 
 if TYPE_CHECKING:
@@ -43,6 +45,37 @@ class Filed(Contestant):
     def _singles(self, windows: Sequence[Window]) -> Sequence[exchanges.Stamps]:
         done = exchanges.read(self._file)
         return within(done, Window(windows[0].begin_ns, windows[-1].end_ns))
+
+
+class Direct(Filed):
+    """Ours as datagrams, straight from one side to the other; estimates from each window's exchanges."""
+
+    def __init__(self, place: float) -> None:
+        super().__init__("direct")
+        self._place = place
+
+    def serve(self, setup: Setup) -> None:
+        port = free_udp_port()
+        start = setup.programs.python
+        self.answering = [start("direct-answer", "bench.peers.direct", "answer", port, RATE_HZ)]
+        self._port = setup.link("udp", port)
+
+    def begin(self, setup: Setup) -> None:
+        name = name_at(self._place, RATE_HZ, "direct")
+        ask = ("ask", self._port, RATE_HZ, name, setup.seconds, self._results(setup))
+        self.asking = [setup.programs.python("direct-ask", "bench.peers.direct", *ask)]
+
+    def outcome(self, windows: Sequence[Window]) -> Outcome:
+        done = direct.read(self._file)
+        parts = [[e for e in done if begin <= e.destination_ns < end] for begin, end in windows]
+        found = [from_window(part) for part in parts if part]
+        singles = [
+            exchanges.Stamps(e.origin_ns, e.receive_ns, e.transmit_ns, e.destination_ns)
+            for part in parts
+            for e in part
+        ]
+        kinds = Counter(f"{e.receive_stamp} and {e.transmit_stamp}" for part in parts for e in part)
+        return Outcome({"ours, direct": found}, singles, len(singles), shown(kinds))
 
 
 class PlainPaho(Filed):
@@ -214,6 +247,7 @@ class Chrony(Contestant):
 
 CONTESTANTS: dict[str, Callable[[], Contestant]] = {
     "ours": Ours,
+    "direct": lambda: Direct(0.8),
     "handshake-ms": lambda: Handshake("ms", 0.47),
     "handshake-ns": lambda: Handshake("ns", 0.97),
     "lsl": Lsl,

@@ -46,6 +46,8 @@ estimate is its own error. {estimates} estimates a condition, each over {seconds
   from the exchanges of its own {seconds:g} s, as it is known at their end. **ours, afterwards**: the same as
   `tidesync estimate` has them, at the instant in the {seconds:g} s where it is surest (least delay, too, is
   dated by its one exchange). **ours, live** is what topside publishes: it remembers all since its start.
+- **ours, direct**: estimates like the first from datagrams straight between both ends of our UDP transport,
+  10 a second in trains of three, with neither agents nor a broker.
 - **handshake**: the original's single GET of `/api/sync/time`, in whole ms; and with ns on both sides.
 - **LSL**: liblsl's time correction and uncertainty at the window's end, direct over UDP, at its own pace
   (eight probes every two seconds).

@@ -80,7 +80,7 @@ def _median_delay_ns(exchanges: Sequence[Exchange]) -> int:
     return sorted(e.delay_ns for e in exchanges)[len(exchanges) // 2]
 
 
-def _shown(kinds: Counter[str]) -> str:
+def shown(kinds: Counter[str]) -> str:
     """Where the vehicle's stamps were taken, in shares of the exchanges."""
     return ", ".join(f"{kind} {share(count / kinds.total())}" for kind, count in kinds.most_common())
 
@@ -115,6 +115,7 @@ class Ours(Contestant):
                 topside_url,
                 "--rate",
                 RATE_HZ,
+                "--no-udp",
             )
         ]
 
@@ -133,7 +134,7 @@ class Ours(Contestant):
         kinds = Counter(f"{e.receive_stamp} and {e.transmit_stamp}" for part in parts for e in part)
         later = [afterwards(part) for part in parts if part]
         rows = {"ours": then, "ours, afterwards": later, "ours, live": live}
-        return Outcome(rows, singles, len(singles), _shown(kinds))
+        return Outcome(rows, singles, len(singles), shown(kinds))
 
     def _published(self, window: Window) -> list[Estimate]:
         """The last result of the window."""

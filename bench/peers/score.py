@@ -39,6 +39,8 @@ class Score(NamedTuple):
     error_between_us: Between = NOT_KNOWN
     p95_between_us: Between = NOT_KNOWN
     stated_between_us: Between = NOT_KNOWN
+    least_stated_us: float = nan
+    """Of the surest estimate."""
 
     @property
     def error(self) -> Figure:
@@ -62,6 +64,7 @@ class Single(NamedTuple):
     error_p99_us: float
     delay_between_us: Between = NOT_KNOWN
     error_p99_between_us: Between = NOT_KNOWN
+    least_delay_us: float = nan
 
     @property
     def delay(self) -> Figure:
@@ -105,6 +108,7 @@ def _score(contestant: str, row: str, estimates: Sequence[Estimate], played: Pla
         between(errors, memory=memory),
         between(errors, quantiles(0.95), memory) if tail else NOT_KNOWN,
         between(stated, memory=memory),
+        min(stated, default=nan),
     )
 
 
@@ -132,4 +136,5 @@ def single(played: Played) -> Single | None:
         quantile(errors, 0.99),
         between(delays, memory=_IN_TURN),
         between(errors, quantiles(0.99), _IN_TURN),
+        min(delays),
     )

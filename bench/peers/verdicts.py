@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     Scores = Mapping[str, Mapping[str, Score]]  # by condition, then by row
 
 OURS, OURS_AFTERWARDS, OURS_LIVE = "ours", "ours, afterwards", "ours, live"
-ALL_OURS = (OURS, OURS_AFTERWARDS, OURS_LIVE)
-LSL, PAHO = "LSL", "paho-mosquitto"
+OURS_DIRECT = "ours, direct"
+ALL_OURS = (OURS, OURS_AFTERWARDS, OURS_LIVE, OURS_DIRECT)
+LSL, PAHO, CHRONY = "LSL", "paho-mosquitto", "chrony"
+STATED_TO_CHRONY = 0.5
+OVER_LEAST_DELAY_US = 0.1
+"""What the surest direct estimate may state beyond half the least delay."""
+DIRECT_CPU_US = {"asking": 200.0, "answering": 130.0}
+"""Per exchange, at ten a second."""
 P95_BUSY_TO_IDLE = 2.0
 SAME_COUNT = 1.05
 """Rows made of at most so many times our exchanges are compared on the asymmetric link."""
@@ -48,7 +54,14 @@ class Verdict(NamedTuple):
 
 def verdicts(scores: Scores, singles: Mapping[str, Mapping[str, Single]]) -> list[Verdict]:
     """Every promise for which there are figures."""
-    found = [*_against_lsl(scores), *_calm_when_busy(scores), *_on_jitter(scores), *_covered(scores)]
+    found = [
+        *_against_lsl(scores),
+        *_direct(scores),
+        *_direct_alone(scores, singles),
+        *_calm_when_busy(scores),
+        *_on_jitter(scores),
+        *_covered(scores),
+    ]
     found += _against_paho(singles)
     return [verdict for verdict in found if not (isnan(verdict.measured) or isnan(verdict.limit))]
 
@@ -64,6 +77,36 @@ def _against_lsl(scores: Scores) -> Iterator[Verdict]:
             ours, lsl = rows[OURS], rows[LSL]
             yield _of(f"{condition}: median error no worse than LSL's, us", ours.error, lsl.error)
             yield _of(f"{condition}: stated error no larger than LSL's, us", ours.stated, lsl.stated)
+
+
+def _direct(scores: Scores) -> Iterator[Verdict]:
+    """Straight: beside chrony, which is, too, and beside ours through the broker."""
+    for condition, rows in scores.items():
+        direct, chrony, ours = (rows.get(name) for name in (OURS_DIRECT, CHRONY, OURS))
+        if direct is not None and chrony is not None and condition in {"idle", "busy"}:
+            promise = f"{condition}: {OURS_DIRECT}: median error no worse than chrony's, us"
+            yield _of(promise, direct.error, chrony.error)
+            promise = f"{condition}: {OURS_DIRECT}: stated error at most {STATED_TO_CHRONY:g} × chrony's, us"
+            yield _of(promise, direct.stated, chrony.stated.times(STATED_TO_CHRONY))
+        if direct is not None and ours is not None and condition in {"jitter", "asymmetric"}:
+            promise = f"{condition}: {OURS_DIRECT}: stated error no larger than through the broker, us"
+            yield _of(promise, direct.stated, ours.stated)
+
+
+def _direct_alone(scores: Scores, singles: Mapping[str, Mapping[str, Single]]) -> Iterator[Verdict]:
+    """Straight: how near it comes to the least that can be stated, and what it costs."""
+    for condition in ("idle", "busy"):
+        direct, single = scores.get(condition, {}).get(OURS_DIRECT), singles.get(condition, {}).get("direct")
+        if direct is None:
+            continue
+        if single is not None:
+            over = f"{OVER_LEAST_DELAY_US:g}"
+            promise = f"{condition}: {OURS_DIRECT}: at best stated, at most half the least delay + {over}, us"
+            most_us = single.least_delay_us / 2 + OVER_LEAST_DELAY_US
+            yield Verdict(promise, direct.least_stated_us, most_us)
+        for side, used_us in (("asking", direct.cpu_asking_us), ("answering", direct.cpu_answering_us)):
+            promise = f"{condition}: {OURS_DIRECT}: processor time an exchange, {side}, us"
+            yield Verdict(promise, used_us, DIRECT_CPU_US[side])
 
 
 def _calm_when_busy(scores: Scores) -> Iterator[Verdict]:

@@ -72,7 +72,10 @@ class Fleet:
             self._vehicles[name] = PiAgent(of_pi, clocks[name])
         self.topside = TopsideAgent(
             TopsideSettings(
-                topside="topside", ping_connection=ping_connection, **cluster.account("topside", 2)
+                topside="topside",
+                no_udp=True,
+                ping_connection=ping_connection,
+                **cluster.account("topside", 2),
             ),
             clock,
         )

@@ -81,7 +81,7 @@ def _sent(
     root: str, kinds: Sequence[TopicKind], own: dict[str, str], topsides: Sequence[str]
 ) -> Iterator[str]:
     for kind in kinds:
-        if kind is topics.PONG:
+        if kind in topics.ADDRESSED:
             yield from (topics.subscription(root, kind, **own, topside=topside) for topside in topsides)
         else:
             yield topics.subscription(root, kind, **own)

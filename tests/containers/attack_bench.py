@@ -6,14 +6,14 @@ import platform
 import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field
-from itertools import pairwise
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from docker.errors import APIError, NotFound
 
 from broker.settings import ConnectionSettings
+from tests.attack_rows import Row
 from tests.containers.fleet import Fleet, FleetChecker
 from tests.containers.raw_mqtt import CONNACK, RawClient, connect
 from tests.containers.usage import usage
@@ -30,39 +30,6 @@ BROKER_MB = 300
 """Its heap of 256 MiB, and the program."""
 BROKER_CPU_PERCENT = 90
 """Of its one core: there is some left for those that are measured."""
-
-
-@dataclass
-class Row:
-    """One attack, and what came of it."""
-
-    attack: str
-    by: str
-    verdict: str = ""
-    outcome: str = ""
-    memory_mb: list[float] = field(default_factory=list)
-    """The broker's: before, at most, after."""
-    cpu_percent: float = 0.0
-    """The broker's, of one core."""
-    seconds: float = 0.0
-    results: int = 0
-    worst_error_ms: float = 0.0
-    worst_bound_ms: float = 0.0
-    states: dict[str, int] = field(default_factory=dict)
-    """Of the honest vehicles' results."""
-
-    def refused(self, outcome):
-        self.verdict, self.outcome = "refused", outcome
-
-    def bounded(self, outcome):
-        self.verdict, self.outcome = "bounded", outcome
-
-    def take(self, samples):
-        """The broker's figures, of what was sampled; its CPU time begins again with each start."""
-        memory = [mb for _, mb, _ in samples]
-        used = sum(max(now - then, 0) for (*_, then), (*_, now) in pairwise(samples))
-        self.memory_mb = [memory[0], max(memory), memory[-1]]
-        self.cpu_percent = 100 * used / 1e9 / (samples[-1][0] - samples[0][0])
 
 
 class ResultChecker(FleetChecker):
@@ -216,16 +183,11 @@ class AttackBench:
         self._check(row, checked, vehicles)
 
     def _check(self, row, checked, vehicles):
-        assert [(one.result, one.true_offset_ms) for one in checked if not one.right] == []
+        row.check(checked)
         assert {one.result.vehicle for one in checked} == set(vehicles)
         assert not self._broker_died(), "the broker died of it"
         assert row.memory_mb[1] < BROKER_MB, row.memory_mb
         assert row.cpu_percent < BROKER_CPU_PERCENT, row.cpu_percent
-        row.results = len(checked)
-        row.worst_error_ms = max(abs(one.result.offset_ms - one.true_offset_ms) for one in checked)
-        row.worst_bound_ms = max(one.result.max_error_ms for one in checked)
-        for one in checked:
-            row.states[one.result.state] = row.states.get(one.result.state, 0) + 1
 
     def broker_start(self):
         return self.fleet.state("broker")["StartedAt"]

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import docker
 import pytest
@@ -242,6 +243,35 @@ class Fleet:
         return round(float(options["--simulate-offset-s"]) * 1e9), float(options["--simulate-drift-ppm"])
 
 
+class Numbered(NamedTuple):
+    """An exchange by its number; `process` is topside's, which counts what it has finished."""
+
+    vehicle: str
+    process: str
+    seq: int
+    origin_ns: int
+
+
+def places_of(exchanges, vehicle):
+    """The place of each of that vehicle's exchanges: its process, counted from the first on, and its number.
+
+    The numbers are in the order in which exchanges finished: a direct one may wait for its transmit stamp,
+    while a ping that was sent later is answered.
+    """
+    of_vehicle = [one for one in exchanges if one.vehicle == vehicle]
+    began = {}
+    for one in of_vehicle:
+        began[one.process] = min(one.origin_ns, began.get(one.process, one.origin_ns))
+    processes = sorted(began, key=began.get)
+    return {one: (processes.index(one.process), one.seq) for one in of_vehicle}
+
+
+def following(place):
+    """What may follow: the next number, or the first one of the next process."""
+    process, seq = place
+    return {(process, seq + 1), (process + 1, 0)}
+
+
 class Session:
     """A session's folder on the recorder's volume."""
 
@@ -258,10 +288,10 @@ class Session:
         return json.loads(self.files()["sync_metadata.json"])["timeSync"]["tidesync"]["state"]
 
     def exchanges(self):
-        """What is recorded, as (vehicle, seq, origin)."""
+        """What is recorded."""
         lines = self.files().get("time_sync/exchanges.jsonl", b"").splitlines(keepends=True)
         rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
-        return [(row["vehicle"], row["seq"], row["origin_ns"]) for row in rows]
+        return [Numbered(row["vehicle"], row["instance_id"], row["seq"], row["origin_ns"]) for row in rows]
 
     def events(self):
         lines = self.files().get("time_sync/events.jsonl", b"").splitlines()
@@ -276,25 +306,23 @@ class Session:
         recorded = self.exchanges()
         assert len(set(recorded)) == len(recorded)
         for vehicle in vehicles:
-            rows = sorted((origin, seq) for name, seq, origin in recorded if name == vehicle)
-            assert rows, f"no exchange of {vehicle} was recorded"
-            numbers = [seq for _, seq in rows]
-            gaps = [pair for pair in pairwise(numbers) if pair[1] not in {pair[0] + 1, 0}]  # 0: a new topside
+            numbers = sorted(places_of(recorded, vehicle).values())
+            assert numbers, f"no exchange of {vehicle} was recorded"
+            gaps = [pair for pair in pairwise(numbers) if pair[1] not in following(pair[0])]
             assert gaps == [], f"{vehicle}: numbers that do not follow each other"
         assert [event for event in self.events() if event["kind"] == "gap"] == []
 
     def _missing(self, published, vehicles):
         """What was published between a vehicle's first and last recorded exchange, and is not there."""
         recorded = set(self.exchanges())
-        spans = {
-            vehicle: (min(origins), max(origins))
-            for vehicle in vehicles
-            if (origins := [origin for name, _, origin in recorded if name == vehicle])
-        }
-        wanted = {
-            one for one in published if one[0] in spans and spans[one[0]][0] <= one[2] <= spans[one[0]][1]
-        }
-        return wanted - recorded
+        missing = set()
+        for vehicle in vehicles:
+            places = places_of(recorded | published, vehicle)
+            there = [place for one, place in places.items() if one in recorded]
+            if there:
+                wanted = {one for one, place in places.items() if min(there) <= place <= max(there)}
+                missing |= wanted - recorded
+        return missing
 
 
 class FleetChecker(Checker):
@@ -325,7 +353,10 @@ class FleetChecker(Checker):
         elif letter.topic.kind is topics.INFO:
             self._follow(letter.body)
         elif letter.topic.kind is topics.EXCHANGE:
-            self.published |= {(one.vehicle, one.seq, one.origin_ns) for one in letter.body.exchanges}
+            self.published |= {
+                Numbered(one.vehicle, one.instance_id, one.seq, one.origin_ns)
+                for one in letter.body.exchanges
+            }
         elif letter.topic.kind is topics.OFFSET and not message.retain:
             self.heard.append(letter.body)
         super().received(message)

@@ -99,16 +99,18 @@ EVENTS_A_MINUTE, BURST_MINUTES = 120, 15
 """The budget of a vehicle's events."""
 LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
 
+ASKING, KEY = "udp_request", "udp_answer"
+"""Of direct exchanges."""
 OF_ROV1 = [
     *("vehicle/rov1/status", "vehicle/rov1/info", "vehicle/rov1/event"),
-    *(f"vehicle/rov1/{kind}/topside" for kind in ("ping", "pong", "exchange", "offset")),
+    *(f"vehicle/rov1/{kind}/topside" for kind in ("ping", "pong", ASKING, KEY, "exchange", "offset")),
 ]
 OF_TOPSIDE = [
     *("topside/topside/status", "topside/topside/heartbeat", "topside/topside/command"),
     *(
         f"vehicle/{name}/{kind}/topside"
         for name in ("rov1", "rov2")
-        for kind in ("ping", "exchange", "offset")
+        for kind in ("ping", ASKING, "exchange", "offset")
     ),
 ]
 OF_SESSIONS = ["session/attacked/command", "session/attacked/state"]
@@ -703,7 +705,7 @@ def test_exchanges_that_no_clock_can_have_made_cost_others_nothing(bench):
             intruder.send(publish(f"{ROOT}vehicle/rov7/exchange/tablet", batch.encode(), qos=1))
             assert intruder.wait_for(PUBACK)
         until(
-            lambda: any(name == "rov7" for name, _, _ in Session(bench.fleet, *ATTACKED).exchanges()),
+            lambda: any(one.vehicle == "rov7" for one in Session(bench.fleet, *ATTACKED).exchanges()),
             30,
             "the lines in the journal",
         )

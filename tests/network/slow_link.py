@@ -10,7 +10,7 @@ SUBSCRIBE = 0x82
 
 
 class SlowLink:
-    """Forwards TCP to `port`, each direction `delay_s` late; `end` is `cut` or `freeze`.
+    """Forwards TCP to `port` of `host`, each direction `delay_s` late; `end` is `cut` or `freeze`.
 
     It ends at the `nth` SUBSCRIBE of a connection, which it keeps; never, when `nth` is 0. If that is to be
     `answered`, the SUBSCRIBE passes and what answers it, and nothing that is sent to the broker afterwards;
@@ -19,11 +19,21 @@ class SlowLink:
 
     ANSWER_S = 0.2
 
-    def __init__(self, port, delay_s, *, nth=0, answered=False, end="cut"):
-        self._port, self._delay_s = port, delay_s
+    def __init__(
+        self,
+        port,
+        delay_s,
+        *,
+        nth=0,
+        answered=False,
+        end="cut",
+        host="127.0.0.1",
+        listen=("127.0.0.1", 0),
+    ):
+        self._broker, self._delay_s = (host, port), delay_s
         self._nth, self._answered, self._end = nth, answered, end
         self._asked, self._frozen, self._never = threading.Event(), threading.Event(), threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(listen)
         self.url = f"mqtt://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -36,7 +46,7 @@ class SlowLink:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._port))
+                far = socket.create_connection(self._broker)
                 self._asked.clear()
                 self._open += [near, far]
                 for read, one, other in ((self._read, near, far), (self._read_back, far, near)):

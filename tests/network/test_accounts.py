@@ -34,7 +34,7 @@ OF_A_VEHICLE = [
     "event",
     *(
         f"{kind}/{topside}"
-        for kind in ("ping", "pong", "exchange", "offset")
+        for kind in ("ping", "pong", "udp_request", "udp_answer", "exchange", "offset")
         for topside in ("laptop", "tablet")
     ),
 ]
@@ -65,13 +65,14 @@ MEMBERS = {f"topside/{topside}/{rest}" for topside in TOPSIDES for rest in ("mem
 # Written out by hand, not made from the topic table: what is in neither set is forbidden.
 MAY_PUBLISH = {
     "rov2": {
-        *(f"vehicle/rov2/{rest}" for rest in ("status", "info", "event", "pong/laptop", "pong/tablet")),
+        *(f"vehicle/rov2/{rest}" for rest in ("status", "info", "event")),
+        *(f"vehicle/rov2/{kind}/{topside}" for kind in ("pong", "udp_answer") for topside in TOPSIDES),
     },
     "laptop": {
         *(
             f"vehicle/{vehicle}/{kind}/laptop"
             for vehicle in VEHICLES
-            for kind in ("ping", "exchange", "offset")
+            for kind in ("ping", "udp_request", "exchange", "offset")
         ),
         *(f"topside/laptop/{rest}" for rest in ("status", "member", "heartbeat")),
     },
@@ -80,13 +81,16 @@ MAY_PUBLISH = {
     "operator": {"topside/laptop/command", "topside/tablet/command", "session/s1/command"},
 }
 MAY_READ = {
-    "rov2": {f"vehicle/rov2/{rest}" for rest in ("status", "info", "ping/laptop", "ping/tablet")}
-    | {"topside/laptop/status", "topside/tablet/status"},
+    "rov2": {
+        *(f"vehicle/rov2/{rest}" for rest in ("status", "info")),
+        *(f"vehicle/rov2/{kind}/{topside}" for kind in ("ping", "udp_request") for topside in TOPSIDES),
+        *(f"topside/{topside}/status" for topside in TOPSIDES),
+    },
     "laptop": {
         *(
             f"vehicle/{vehicle}/{rest}"
             for vehicle in VEHICLES
-            for rest in ("status", "info", "event", "pong/laptop")
+            for rest in ("status", "info", "event", "pong/laptop", "udp_answer/laptop")
         ),
         *(
             f"vehicle/{vehicle}/{kind}/{topside}"

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from bench.peers import chrony
 from bench.peers.condition_run import Plan, Played, Side, play
 from bench.peers.conditions import CONDITIONS
-from bench.peers.contestants import Chrony, Lsl, Ntplib, PlainPaho
+from bench.peers.contestants import Chrony, Direct, Lsl, Ntplib, PlainPaho
 from bench.peers.document import document
 from bench.peers.estimates import Estimate, Window, least_delay_of, mean_of, median_of, windowed
 from bench.peers.exchanges import Log, Stamps, read
@@ -242,6 +242,42 @@ def test_verdicts_fail_where_a_promise_is_broken(error_us, stated_us, broken):
     assert verdicts({}, {}) == []
 
 
+@pytest.mark.parametrize(
+    ("error_us", "stated_us", "broken"),
+    [
+        (1, 4, []),
+        (3, 4, ["median error no worse than chrony's"]),
+        (1, 6, ["stated error at most 0.5 × chrony's"]),
+    ],
+)
+def test_the_direct_path_is_held_against_chrony(error_us, stated_us, broken):
+    both = {"direct": played("ours, direct", error_us, stated_us), "chrony": played("chrony", 2, 10)}
+    figures = make_figures({"busy": both}, Plan(20, 10, 1, 1), {}, simulate=False)
+    failed = [verdict.promise for verdict in figures.verdicts if not verdict.kept]
+    assert len(failed) == len(broken)
+    assert all(part in promise for part, promise in zip(broken, failed, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("stated_us", "cpu_us", "broken"),
+    [
+        (2.09, 129.0, []),
+        (2.11, 129.0, ["half the least delay"]),
+        (2.09, 131.0, ["answering"]),
+        (2.09, 201.0, ["asking", "answering"]),
+    ],
+)
+def test_the_direct_path_is_held_against_its_least_delay_and_its_cost(stated_us, cpu_us, broken):
+    estimates = [Estimate(1.0, stated * 1e3, 4e3, 100) for stated in (stated_us, stated_us + 1)]
+    singles = [Stamps(0, 2_000, 2_000, 4_000), Stamps(0, 2_000, 2_000, 9_000)]
+    side = Side(cpu_us, 1.0)
+    one = {"direct": Played({"ours, direct": estimates}, singles, 2, side, side)}
+    figures = make_figures({"idle": one}, Plan(20, 10, 1, 1), {}, simulate=False)
+    failed = [verdict.promise for verdict in figures.verdicts if not verdict.kept]
+    assert len(failed) == len(broken)
+    assert all(part in promise for part, promise in zip(broken, failed, strict=True))
+
+
 def scattered(row, median_us, estimates):
     """Errors between none and twice the median."""
     errors = [2e3 * median_us * (number + 0.5) / estimates for number in range(estimates)]
@@ -323,6 +359,12 @@ def test_ours_and_plain_paho_are_measured_over_a_jittered_link():
         out, back = (statistics.quantiles(way)[0] / 1e6 for way in zip(*one_way, strict=True))
         assert 4 < out < 25  # ms: the long way is the way out, for ours as for theirs
         assert 1 < back < out
+
+
+def test_ours_straight_is_measured_over_a_delayed_link():
+    results = play(CONDITIONS["asymmetric"], {"direct": Direct(0.5)}, Plan(1, 2.0, 0.2, seed=1))
+    checked(results["direct"], "ours, direct", 30_000)
+    assert " and " in results["direct"].note
 
 
 @needs_chrony

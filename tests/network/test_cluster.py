@@ -41,9 +41,19 @@ OF_NATS = ("$MQTT/msgs/#", "$MQTT/sess/#", "$MQTT/rmsgs/#", "$SYS/#", "$JS/#")
 """Where NATS keeps everybody's messages and sessions."""
 GRANTED = {
     "viewer": {"vehicle/+/offset/+", "vehicle/+/status", "topside/+/status", "session/+/state"},
-    "rov1": {"vehicle/rov1/ping/+", "vehicle/rov1/command", "topside/+/status"},
+    "rov1": {
+        "vehicle/rov1/ping/+",
+        "vehicle/rov1/udp_request/+",
+        "vehicle/rov1/command",
+        "topside/+/status",
+    },
 }
-EVERY = set().union(*GRANTED.values()) | {"#", "vehicle/+/ping/+", "vehicle/rov2/ping/+", "session/+/command"}
+EVERY = set().union(*GRANTED.values()) | {
+    "#",
+    *(f"vehicle/{vehicle}/{rest}" for vehicle in ("+", "rov2") for rest in ("ping/+", "udp_answer/laptop")),
+    *(f"vehicle/{vehicle}/udp_answer/+" for vehicle in ("+", "rov1")),
+    "session/+/command",
+}
 
 
 class Member:

@@ -80,7 +80,7 @@ def running(boat, clock, url):
     boat.start(checker.connection)
     assert checker.connection.wait_until_subscribed(60)
     topside = boat.topside(
-        vehicle=(f"rov1={url}",), holdover_after_s=3.0, handshake_interval_s=0.2, timeout_s=0.5
+        no_udp=True, vehicle=(f"rov1={url}",), holdover_after_s=3.0, handshake_interval_s=0.2, timeout_s=0.5
     )
     pi = boat.vehicle("rov1", clock=clock)
     checker.until_state("rov1", "locked")

@@ -59,7 +59,7 @@ def test_a_measured_vehicle_can_be_scraped_at_every_agent_and_loses_its_offset_w
 ):
     url, pi, topside, recorder = mosquitto.url, *(free_port("127.0.0.1") for _ in range(3))
     pretend = ("--simulate-offset-s", "-3", "--simulate-step", "4:1")
-    agents("topside", "--broker", url, "--metrics-port", str(topside))
+    agents("topside", "--broker", url, "--metrics-port", str(topside), "--no-udp")
     until(lambda: of(scrape(topside), "tidesync_broker_connected"), 20, "a topside that sees the step")
     agents("pi", "--vehicle", "rov1", "--broker", url, "--http-port", str(pi), *pretend)
     place.record("--metrics-port", str(recorder))

@@ -44,7 +44,7 @@ def stalling(mosquitto):
 def test_pings_go_on_while_the_broker_reads_nothing_of_a_client_that_publishes(stalling):
     with ExitStack() as stack:
         boat = Boat(stalling.url, stack, ping_connection=True)
-        pi, topside = boat.vehicle("rov1"), boat.topside()
+        pi, topside = boat.vehicle("rov1"), boat.topside(no_udp=True)
         checker = Boat(stalling.url, stack).checker()
         until(lambda: locked(topside) and separate(pi, topside), 30, "a lock")
         stalling.stall()
@@ -61,7 +61,7 @@ def test_where_nobody_is_let_in_a_spare_connection_to_another_broker_carries_the
         for node in nodes:
             stack.callback(node.stop)
         boat = Boat(",".join(node.url for node in nodes), stack, ping_connection=True)
-        agents = boat.vehicle("rov1"), boat.topside()
+        agents = boat.vehicle("rov1"), boat.topside(no_udp=True)
         spares = [each._connection.spare for each in agents]
         until(lambda: separate(*agents) and all(each.up for each in spares), 30, "all connections")
         assert all(each._connection.pings.address != each._connection.spare.address for each in agents)
@@ -91,7 +91,7 @@ def test_with_one_connection_they_stop_meanwhile(stalling):
     with ExitStack() as stack:
         boat = Boat(stalling.url, stack)
         boat.vehicle("rov1")
-        topside = boat.topside()
+        topside = boat.topside(no_udp=True)
         until(lambda: locked(topside), 30, "a lock")
         stalling.stall()
         until(lambda: not locked(topside), 60, "a result that says so")
@@ -113,7 +113,9 @@ def both(secured, stack):
         "rov1"
     )
     settings = without_broker(secured.account("laptop"))
-    return pi, Boat(secured.url, stack, ping_connection=True, **settings).topside(topside="laptop")
+    return pi, Boat(secured.url, stack, ping_connection=True, **settings).topside(
+        topside="laptop", no_udp=True
+    )
 
 
 def test_accounts_have_one_for_pings_beside_them_with_the_same_password(secured):

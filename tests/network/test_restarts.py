@@ -12,9 +12,9 @@ HEALED_S = 5.0
 CARRIED_ON = timedelta(milliseconds=100)
 
 
-def running(boat):
+def running(boat, **settings):
     checker = boat.checker()
-    topside = boat.topside(holdover_after_s=1.0)
+    topside = boat.topside(holdover_after_s=1.0, **settings)
     pi = boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=25.0)
     checker.until_state("rov1", "locked")
     return checker, topside, pi
@@ -66,7 +66,7 @@ def test_the_same_with_the_plain_client(mosquitto, mosquitto_boat):
 
 
 def heals(broker, boat):
-    checker, _, _ = running(boat)
+    checker, _, _ = running(boat, no_udp=True)
     broker.kill()
     until(lambda: not checker.connection.up, 15, "the loss noticed")
     heard = len(checker.heard)

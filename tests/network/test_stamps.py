@@ -68,10 +68,10 @@ def kinds(exchanges):
 
 
 def measured(boat, count=24, clock=None, **settings):
-    """A recorder that has heard `count` exchanges of rov1."""
+    """A recorder that has heard `count` exchanges of rov1, over the broker if nothing else is set."""
     recorder = boat.start(Recorder(boat.url, **boat.connection))
     boat.vehicle("rov1", clock or SystemClock())
-    boat.topside(rate=20, **settings)
+    boat.topside(**{"rate": 20, "no_udp": True} | settings)
     until(lambda: len(recorder.exchanges) >= count, 20, f"{count} exchanges")
     return recorder
 
@@ -139,7 +139,7 @@ def test_under_a_seccomp_profile_that_refuses_the_option_the_agent_falls_back(mo
         text=True,
     )
     try:
-        mosquitto_boat.topside()
+        mosquitto_boat.topside(no_udp=True)
         until(lambda: len(recorder.exchanges) >= 8, 20, "exchanges")
     finally:
         process.terminate()
@@ -234,7 +234,7 @@ def test_no_bound_ever_excludes_the_truth_on_a_loaded_machine(mosquitto_boat, mo
         monkeypatch.setattr(make_client_module, "client_class", lambda: PlainClient)
     clock = SimulatedClock(SystemClock(), offset_ns=-42 * S, drift_ppm=-80.0)
     with hogs(os.cpu_count() or 1):
-        recorder = measured(mosquitto_boat, 150, clock, burst=50)
+        recorder = measured(mosquitto_boat, 150, clock, burst=50, udp=True, no_udp=False)
         mosquitto_boat.vehicle("rov2", clock)  # two vehicles: messages queue behind each other
         until(
             lambda: {one.vehicle for one in recorder.exchanges} == {"rov1", "rov2"}, 30, "exchanges of both"

@@ -132,15 +132,17 @@ def _link(chance, gaps):
 
 
 class World(Simulation):
-    """The simulation of a plan. `root`: the folder that the recorder writes below."""
+    """The simulation of a plan. `root`: the folder that the recorder writes below; `direct`: as elsewhere."""
 
-    def __init__(self, plan, root):
+    def __init__(self, plan, root, direct=None):
         self.plan, self.root = plan, root
         self.chance = random.Random(f"run {plan.seed}")
         self.topside_clocks = []
         vehicle = "rov1=http://rov1:9150" if plan.http else "rov1"
         settings = TopsideSettings(vehicle=(vehicle,), rate=plan.rate, clock_journal=self._journal("topside"))
-        super().__init__(seed=plan.seed, settings=settings, http=plan.http, topside_link=plan.topside_link)
+        super().__init__(
+            seed=plan.seed, settings=settings, http=plan.http, topside_link=plan.topside_link, direct=direct
+        )
         self._power_vehicle(plan.pi[0])
         for life in plan.pi[1:]:
             self.at(life.from_s, partial(self._power_vehicle, life))

@@ -17,6 +17,7 @@ from runtime.clock_watch import ClockWatcher
 from schemas import topics
 from schemas.instants import ns_from_utc
 from schemas.messages import ExchangeBatch
+from tests.simulation import simulated_udp
 from tests.simulation.simulated_broker import SimulatedBroker
 from tests.simulation.simulated_machines import (
     MS,
@@ -107,13 +108,16 @@ class Simulation:
         http=None,
         topside_link=None,
         topside_simulated=None,
+        direct=None,
     ):
+        """`direct` is the network of direct exchanges; without one there are none."""
         self.random = random.Random(seed)
         self._instances = random.Random(f"instances {seed}")
         self.clock = BaseClock()
         self.start_ns = self.clock.now_ns
         self._queue, self._order = [], count()
         self.broker = SimulatedBroker(self)
+        self.direct = direct
         self.http = http or Http()
         self.vehicles = {}
         self.boots = []
@@ -135,6 +139,8 @@ class Simulation:
         """Power a vehicle on, if under a name that was on before with a new clock and boot id."""
         vehicle = self.vehicles[name] = Vehicle(self, name, link, **simulated)
         self.boots.append(vehicle)
+        if self.direct is not None:
+            vehicle.agent.direct.service = simulated_udp.Service(self.direct, vehicle)
         return vehicle
 
     def add_topside(self, settings, link=None):
@@ -155,6 +161,10 @@ class Simulation:
         )
         agent.machine = machine
         machine.watch(agent.watcher)
+        if self.direct is not None:
+            agent.direct.transport = simulated_udp.Transport(
+                self, machine, clock, self.direct, agent.direct.report
+            )
         agent.simulated = self.broker.connections[-1]
         agent.simulated.start()
         for handshaker in agent.handshakers:

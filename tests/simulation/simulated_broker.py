@@ -9,6 +9,7 @@ from collections import deque
 from functools import lru_cache
 from typing import NamedTuple
 
+from broker.address import parse_address
 from broker.client.one_step import OneStepPacket
 from broker.interface import Incoming
 from broker.reconnect import Backoff
@@ -107,7 +108,7 @@ class SimulatedBroker:
 class SimulatedConnection:
     """Serves an agent as `broker.connection.Connection` does, without a thread."""
 
-    address = "mqtt://simulated:1883"
+    address = parse_address("mqtt://127.0.0.1:1883")
     failure = last_problem = problem = refusal = None
     nodelay = True
     receive_stamp = "kernel"

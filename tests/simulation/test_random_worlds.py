@@ -3,10 +3,14 @@
 `make test-long` runs all of them, some 50 minutes of a processor.
 """
 
+import random
+
 import pytest
 
 from tests.effort import few, tries
 from tests.simulation.random_worlds import World, draw
+from tests.simulation.simulated import jitter
+from tests.simulation.simulated_udp import DirectLink
 from tests.simulation.world_truth import corrected, judged, tracked
 
 ALL = 2_000
@@ -31,8 +35,8 @@ FOUND = {
 }
 
 
-def lived(seed, folder):
-    world = World(draw(seed), folder)
+def lived(seed, folder, direct=None):
+    world = World(draw(seed), folder, direct)
     world.run(world.plan.seconds)
     world.close()
     return world
@@ -59,6 +63,20 @@ def test_a_world_is_the_same_in_each_run(tmp_path):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_wrong_unmarked(seed, tmp_path):
     assert_right(lived(seed, tmp_path))
+
+
+def drawn_direct_link(seed):
+    """A direct path, now and then down; drawn apart, so that the world beside it stays the same."""
+    chance, away, at_s = random.Random(f"direct {seed}"), [], 0.0
+    while (at_s := at_s + chance.expovariate(1 / 40)) < 600:
+        away.append((at_s, at_s := at_s + chance.choice([1, 5, 30, 100])))
+    delay = jitter(chance.choice([0.01, 0.1, 5]), chance.choice([0.01, 0.1, 5]))
+    return DirectLink(out_ns=delay, back_ns=delay, lost=chance.choice([0, 0, 0.1]), down=tuple(away))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_wrong_unmarked_beside_a_direct_path_that_comes_and_goes(seed, tmp_path):
+    assert_right(lived(seed, tmp_path, drawn_direct_link(seed)))
 
 
 @pytest.mark.slow

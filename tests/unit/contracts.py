@@ -2,6 +2,7 @@
 
 from schemas import topics
 from schemas.clock_history import ClockLine, ClockPiece, ClockResendCommand, TopsideClock, VehicleClock
+from schemas.direct_path import UdpAnswer, UdpRequest
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, ExchangeBatch, Info, Ping, Pong, SessionState, StartCommand
@@ -63,6 +64,17 @@ VALID = {
         receive_stamp="kernel",
         transmit_stamp="write",
         resolution_ns=1,
+    ),
+    "udp_request": UdpRequest(request_id="r", rate=4.0, train=3),
+    "udp_answer": UdpAnswer(
+        request_id="r",
+        boot_id="boot",
+        instance_id="instance",
+        session=7,
+        addresses=("192.168.2.2", "fe80::1%eth0"),
+        port=40_000,
+        key="0" * 64,
+        expires_s=3700.0,
     ),
     "topside_heartbeat": Heartbeat(topside="laptop", instance_id="instance", boot_id="boot"),
     "topside_member": Member(

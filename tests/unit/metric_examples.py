@@ -30,12 +30,13 @@ def agent(role="topside"):
 def snapshot(vehicle="rov1", **changes):
     counts = Counts()
     for delay_ns in (90_000, 100_000, 100_001, 700_000_000):
-        counts.accepted(delay_ns)
+        counts.accepted(delay_ns, "udp")
     values = {
         "vehicle": vehicle,
         "exchanges": 5,
         "timeouts": 1,
         "rejected": {"repeated": 2},
+        "paths": dict(counts.paths),
         "delays": counts.delays,
         "last_exchange_age_s": 0.25,
         "result": RESULT,
@@ -59,6 +60,9 @@ def health(**changes):
         "uptime_s": 12.5,
         "reconnects": 0,
         "pings_answered": 7,
+        "udp_port": 9151,
+        "datagrams_answered": 8,
+        "datagrams_dropped": {"tag": 2},
         "messages_dropped": {"flood": 3},
         "last_ping_topside": "laptop",
         "last_ping_age_s": 0.25,

@@ -80,10 +80,12 @@ def test_the_acl_names_each_accounts_own_topics_and_holds_no_pattern():
         "topic write boat/sync/v1/vehicle/rov1/info",
         "topic write boat/sync/v1/vehicle/rov1/event",
         "topic write boat/sync/v1/vehicle/rov1/pong/laptop",
+        "topic write boat/sync/v1/vehicle/rov1/udp_answer/laptop",
         "topic write boat/sync/v1/vehicle/rov1/clock",
         "topic read boat/sync/v1/vehicle/rov1/status",
         "topic read boat/sync/v1/vehicle/rov1/info",
         "topic read boat/sync/v1/vehicle/rov1/ping/+",
+        "topic read boat/sync/v1/vehicle/rov1/udp_request/+",
         "topic read boat/sync/v1/vehicle/rov1/command",
         "topic read boat/sync/v1/topside/+/status",
         "user rov1@ping",
@@ -107,7 +109,9 @@ def test_every_topic_has_a_reader_and_a_sender():
 def test_only_a_vehicle_and_who_may_forget_writes_on_a_vehicles_own_topics():
     for role in ("topside", "recorder", "dashboard", "operator"):
         written = rights(account("a1", role)).publish
-        assert not any(re.search(r"/vehicle/[^/]+/(status|info|event|pong/)", topic) for topic in written)
+        assert not any(
+            re.search(r"/vehicle/[^/]+/(status|info|event|pong/|udp_answer/)", topic) for topic in written
+        )
     cleaner = rights(account("a1", "operator", may_forget=True)).publish
     assert {"tidesync/v1/vehicle/+/status", "tidesync/v1/topside/+/member"} <= set(cleaner)
     assert not any("ping" in topic or "pong" in topic for topic in cleaner)
@@ -119,8 +123,28 @@ def test_a_vehicle_writes_on_topics_that_can_be_counted_one_more_for_each_topsid
     assert set(with_two.publish) - set(alone.publish) == {
         "tidesync/v1/vehicle/rov1/pong/laptop",
         "tidesync/v1/vehicle/rov1/pong/tablet",
+        "tidesync/v1/vehicle/rov1/udp_answer/laptop",
+        "tidesync/v1/vehicle/rov1/udp_answer/tablet",
     }
     assert not any("+" in topic or "#" in topic for topic in with_two.publish)
+
+
+def test_only_the_topside_that_asked_reads_the_key_of_a_direct_path():
+    everyone = [
+        account(f"a-{role}", role) for role in ("vehicle", "topside", "recorder", "dashboard", "operator")
+    ]
+    cleaner = account("a-cleaner", "operator", may_forget=True)
+    names = {
+        each.name: [
+            topic
+            for topic in book(*everyone, cleaner).permissions(each).subscribe
+            if "udp_answer" in topic or "#" in topic
+        ]
+        for each in (*everyone, cleaner)
+    }
+    assert {name: topic for name, topic in names.items() if topic} == {
+        "a-topside": ["tidesync/v1/vehicle/+/udp_answer/a-topside"]
+    }
 
 
 def test_nats_gets_the_same_rights_as_subjects_and_an_empty_list_denies():
@@ -128,9 +152,9 @@ def test_nats_gets_the_same_rights_as_subjects_and_an_empty_list_denies():
         book(account("laptop", "topside"), account("rov1", "vehicle"), account("viewer", "dashboard"))
     )
     rov1, viewer = text.split('user: "viewer"')
-    assert '"tidesync.v1.vehicle.rov1.ping.*", "tidesync.v1.vehicle.rov1.command", ' in rov1
+    assert '"tidesync.v1.vehicle.rov1.udp_request.*", "tidesync.v1.vehicle.rov1.command", ' in rov1
     assert '"tidesync.v1.topside.*.status", "$MQTT.sub.>"' in rov1
-    assert '"tidesync.v1.vehicle.rov1.pong.laptop", "tidesync.v1.vehicle.rov1.clock"]' in rov1
+    assert '"tidesync.v1.vehicle.rov1.udp_answer.laptop", "tidesync.v1.vehicle.rov1.clock"]' in rov1
     assert "password: $PASSWORD_rov1\n" in rov1
     assert 'publish { deny: [">"] }' in viewer
     assert "allow: []" not in text

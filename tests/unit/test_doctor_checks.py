@@ -1,6 +1,7 @@
 """The doctor's checks: what was found in, the finding out."""
 
 import socket
+import sys
 import threading
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,7 +15,9 @@ from broker.settings import ConnectionSettings
 from runtime import chrony
 from runtime.clock import SystemClock, read
 from runtime.clock_daemons import Daemon
+from runtime.interface_stamps import InterfaceStamps
 from runtime.kernel_clock import KernelState
+from runtime.realtime_rate import RateState
 from runtime.version import VERSION
 from schemas import topics
 from schemas.choice import FRESH_S
@@ -23,6 +26,7 @@ from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
 from schemas.presence import Member
 from tests.ports import free_port
+from tests.unit.metric_examples import RESULT
 from tidesync.doctor import (
     broker_checks,
     certificate_checks,
@@ -198,6 +202,35 @@ def test_an_agent_of_another_version_or_without_kernel_stamps_is_warned_of(
         http_port=None,
     )
     finding = fleet_checks.agent("rov1", info)
+    assert finding.verdict == verdict
+    assert words in finding.found
+
+
+@pytest.mark.parametrize(
+    ("udp", "public", "path", "verdict", "words"),
+    [
+        (None, None, "mqtt", "ok", "offers none"),
+        (1, False, "udp", "ok", "in use"),
+        (1, False, None, "ok", "offered"),
+        (1, False, "mqtt", "ok", "--udp"),
+        (1, True, "udp", "warn", "can read the key"),
+    ],
+)
+def test_whether_the_direct_path_is_used_and_who_reads_its_key_is_said(udp, public, path, verdict, words):
+    info = Info(
+        vehicle="rov1",
+        version="1",
+        boot_id="b",
+        instance_id="i",
+        started_at=NOW,
+        receive_stamp="kernel",
+        clock_synchronized=False,
+        http_port=None,
+        udp=udp,
+        udp_key_public=public,
+    )
+    result = None if path is None else RESULT.model_copy(update={"path": path})
+    finding = fleet_checks.direct_path("rov1", info, result)
     assert finding.verdict == verdict
     assert words in finding.found
 
@@ -379,6 +412,23 @@ def test_little_room_is_reported(tmp_path, monkeypatch, free_bytes, verdict):
     usage = (10**12, 0, free_bytes)
     monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda _: type("U", (), {"free": usage[2]}))
     assert machine_checks.disk(tmp_path).verdict == verdict
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps datagrams")
+@pytest.mark.parametrize(
+    ("refused", "state", "verdict", "words"),
+    [
+        (None, RateState(), "ok", "in software. eth0: arrivals alone"),
+        ("the system refuses them: not permitted", RateState(), "warn", "not permitted"),
+        (None, None, "warn", "adjtimex"),
+    ],
+)
+def test_stamps_of_datagrams_are_said_and_why_there_are_none(monkeypatch, refused, state, verdict, words):
+    monkeypatch.setattr(machine_checks.StampedSocket, "refusal", lambda: refused)
+    interfaces = [InterfaceStamps("eth0", software=False, hardware_clock=None)]
+    finding = machine_checks.datagram_stamps(lambda: state, lambda: interfaces)
+    assert finding.verdict == verdict
+    assert words in finding.found
 
 
 @pytest.mark.parametrize(("version", "verdict"), [("2.2.0", "ok"), ("1.6.1", "warn"), ("3.0.0", "warn")])

@@ -10,6 +10,7 @@ import pytest
 
 from schemas import topics
 from schemas.clock_history import ClockResendCommand, VehicleClock
+from schemas.direct_path import UdpAnswer, UdpRequest
 from schemas.messages import OffsetResult, Ping, Pong, SessionState, StartCommand
 from tidesync.command_line import cli
 from tidesync.fleet.vehicle import CONDITION
@@ -150,3 +151,6 @@ def test_the_payloads_of_the_topics_page_are_valid():
     assert ClockResendCommand.decode(resend).to_number == 40
     start, state = blocks[3].split("\n", 1)
     assert StartCommand.decode(start).request_id == SessionState.decode(state).request_id
+    request, answer = blocks[-1].split("\n", 1)
+    assert UdpRequest.decode(request).version == 1
+    assert UdpAnswer.decode(answer.replace("…64 hex…", "0" * 64)).error is None

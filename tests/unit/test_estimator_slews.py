@@ -208,9 +208,10 @@ def test_a_rate_that_no_readings_show_may_be_the_fastest():
 
 def test_a_step_leaves_the_rate_as_it_was_before():
     slewed = [Reading(0, 0, 1), Reading(S, 50 * MS, 1), Reading(2 * S, 100 * MS, 1)]
-    assert slew_of(with_next(slewed, Reading(3 * S, 9_000 * MS, 1), cut=True)) == slew_of(slewed)
+    set_forward = Reading(3 * S, 9_000 * MS, 1)
+    assert slew_of(with_next(slewed, set_forward, cut=True, rate=0.05)) == slew_of(slewed)
     going_on = Reading(3 * S, 160 * MS, 1)
-    assert with_next(slewed, going_on, cut=True) == [*slewed[1:], going_on]
+    assert with_next(slewed, going_on, cut=True, rate=0.05) == [*slewed[1:], going_on]
 
 
 def test_a_steady_slew_has_its_rate_and_one_that_begins_may_have_been_the_fastest():

@@ -85,6 +85,12 @@ def test_a_new_file_has_the_consumers_shape_and_order():
     assert block["sensors"] == {"inWater": "rov1"}
 
 
+@pytest.mark.parametrize("word", ["timeout", "not_authorized"])
+def test_beside_an_offset_there_is_no_error_as_that_means_to_the_consumer_that_there_is_none(word):
+    entry = sensor_entry(result(error=word))
+    assert (entry.offset_ms, entry.error) == (-150.312, None)
+
+
 @pytest.mark.parametrize(("asked", "word"), [(None, "timeout"), ("network_error", "network_error")])
 def test_a_vehicle_that_could_not_be_synchronised_has_an_object_that_says_why(asked, word):
     entry = merge(None, update(sensor_entry(nothing(asked))), NOW)["timeSync"]["inWater"]

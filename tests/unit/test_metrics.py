@@ -53,6 +53,17 @@ def test_a_result_is_exposed_in_base_units():
     assert ("tidesync_offset_seconds", *labels) in samples(families)
 
 
+def test_one_path_is_and_the_others_are_not_and_exchanges_are_counted_by_path():
+    direct = examples.RESULT.model_copy(update={"path": "udp"})
+    found = samples(examples.topside(examples.snapshot(result=direct)))
+
+    def by_path(wanted):
+        return {dict(labels)["path"]: value for (name, *labels), value in found.items() if name == wanted}
+
+    assert by_path("tidesync_path") == {"mqtt": 0, "udp": 1, "http": 0}
+    assert by_path("tidesync_exchanges_in_use_total") == {"udp": 4}
+
+
 def test_one_state_is_and_the_others_are_not():
     states = {
         dict(labels)["state"]: value

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from broker.address import parse_address
 from broker.interface import Incoming, Outgoing
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
@@ -37,7 +38,7 @@ class HandClock:
 class NotedConnection:
     """Notes what an agent asks of its connection."""
 
-    address = "mqtt://noted:1883"
+    address = parse_address("mqtt://noted:1883")
     failure = None
     last_problem = None
     refusal = None
@@ -104,6 +105,7 @@ def test_on_every_connect_it_subscribes_and_announces():
         (f"{BASE}/status", 1),
         (f"{BASE}/info", 1),
         (f"{BASE}/ping/+", 0),
+        (f"{BASE}/udp_request/+", 1),
         (f"{BASE}/command", 1),
         ("tidesync/v1/topside/+/status", 1),
     ]

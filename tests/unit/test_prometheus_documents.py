@@ -114,6 +114,8 @@ def test_the_panels_show_what_an_operator_needs():
         "tidesync_drift_ratio",
         "tidesync_exchange_delay_seconds_bucket",
         "tidesync_rejected_total",
+        "tidesync_path",
+        "tidesync_exchanges_in_use_total",
         "tidesync_reconnects_total",
         "tidesync_recorder_lag_seconds",
     ):

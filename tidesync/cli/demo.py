@@ -27,6 +27,7 @@ def command(settings: DemoSettings, *, as_json: bool) -> int:
     outcome = Demo(settings, console).run()
     if as_json:
         click.echo(json.dumps(outcome.document))
+        _print_complaints(console, outcome)
     else:
         _print_verdict(console, outcome, disposable=settings.root is None)
     return 0 if outcome.document["ok"] else 1
@@ -37,9 +38,13 @@ def _print_verdict(console: Console, outcome: Outcome, *, disposable: bool) -> N
     if disposable:
         shown = f"Nothing needs it; this folder can be deleted: {outcome.root}"
         console.print(shown, soft_wrap=True, highlight=False, markup=False)
-    for complaint in outcome.complaints:
-        console.print(f"  [bold red]wrong[/] {complaint}", soft_wrap=True)
+    _print_complaints(console, outcome)
     if outcome.complaints:
         console.print("[bold red]Not right.[/] See above.")
     else:
         console.print(f"[bold green]All {outcome.results} results held the truth within their max error.[/]")
+
+
+def _print_complaints(console: Console, outcome: Outcome) -> None:
+    for complaint in outcome.complaints:
+        console.print(f"  [bold red]wrong[/] {complaint}", soft_wrap=True)

@@ -21,7 +21,7 @@ from tidesync.figures import ago, figure, in_columns
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.model import KINDS, Fleet
 from tidesync.fleet.order import worst_first
-from tidesync.fleet.vehicle import topsides_twice
+from tidesync.fleet.vehicle import path_of, topsides_twice
 from tidesync.sessions.client import recorders_online
 from tidesync.settings import with_settings
 from tidesync.terminal.folding import MANY, Folded, folded
@@ -121,7 +121,18 @@ def _sessions(
 
 
 def _table(rows: Sequence[Row], lines: Sequence[str] = ()) -> str:
-    heads = ("VEHICLE", "STATUS", "BY", "STATE", "OFFSET MS", "MAX ERROR", "95 % ERROR", "DRIFT PPM", "STEPS")
+    heads = (
+        "VEHICLE",
+        "STATUS",
+        "BY",
+        "STATE",
+        "PATH",
+        "OFFSET MS",
+        "MAX ERROR",
+        "95 % ERROR",
+        "DRIFT PPM",
+        "STEPS",
+    )
     cells, remarks = [_columns(row) for row in rows], [remarks_of(row) for row in rows]
     table = in_columns((*heads, "MEASURED"), cells, remarks)
     table = "\n".join([*([table] if rows else []), *lines])
@@ -131,12 +142,12 @@ def _table(rows: Sequence[Row], lines: Sequence[str] = ()) -> str:
 def _columns(row: Row) -> tuple[str, ...]:
     known, result = (row.vehicle, row.status or "-"), row.result
     if result is None:
-        return (*known, "nobody", "-", "-", "-", "-", "-", "-", "never")
+        return (*known, "nobody", "-", "-", "-", "-", "-", "-", "-", "never")
     result = for_people(result)
     figures = (figure(result.offset_ms, 4), figure(result.max_error_ms, 4), figure(result.u95_ms, 4))
     drift, steps = figure(result.drift_ppm, 2), str(result.steps)
     state = state_of(result, old=row.old)
-    return (*known, result.topside, state, *figures, drift, steps, ago(row.age_s))
+    return (*known, result.topside, state, path_of(result), *figures, drift, steps, ago(row.age_s))
 
 
 def _topsides(fleet: Fleet, rows: Sequence[Row]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.messages import OffsetResult
 from tidesync.dashboard.views import HistoryView, IncidentView, LastEvent, SessionView, VehicleView
 from tidesync.fleet.history import STATES
-from tidesync.fleet.vehicle import discipline_of
+from tidesync.fleet.vehicle import discipline_of, path_of
 
 if TYPE_CHECKING:
     from runtime.clock import Reading
@@ -35,6 +35,7 @@ def vehicle_view(row: Row) -> VehicleView:
             "topside": row.topside,
             "state": result.state if result and current else None,
             "method": _clipped(result.method) if result else None,
+            "path": _clipped(path_of(result)) if result else None,
             "boot_id": _clipped(result.boot_id) if result else None,
         },
         last_state=result.state if result else None,

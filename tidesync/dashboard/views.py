@@ -69,6 +69,7 @@ class VehicleView(View):
         description="Those among the incidents of its history: since the dashboard started"
     )
     method: str | None
+    path: str | None = Field(description="The way of its exchanges: `mqtt`, directly by `udp`, `http`")
     boot_id: str | None
     measured_at: UtcInstant | None = Field(description="By topside's clock")
     measured_unix_ms: int | None

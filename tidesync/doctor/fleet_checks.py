@@ -13,7 +13,7 @@ from tidesync.doctor.group_checks import groups, measured_by_several
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.order import Rank, measured, rank
-from tidesync.fleet.vehicle import discipline_of, topsides_twice
+from tidesync.fleet.vehicle import discipline_of, path_of, topsides_twice
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -73,6 +73,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         if row.info:
             yield agent(row.vehicle, row.info).about(row.vehicle)
             yield ok(f"clock of {row.vehicle}", discipline_of(row.info)).about(row.vehicle)
+            yield direct_path(row.vehicle, row.info, row.result).about(row.vehicle)
     yield from unreadable(seen)
     yield clocks_agree(seen)
 
@@ -164,6 +165,27 @@ def agent(name: str, info: Info) -> Finding:
             "its log, or `tidesync doctor` there, says why: another system, seccomp profile, a proxy",
         )
     return ok(check, f"version {info.version}, as here; arrivals stamped by the kernel")
+
+
+def direct_path(name: str, info: Info, result: OffsetResult | None) -> Finding:
+    """Whether exchanges with a vehicle go straight between topside and it, and who may read their key."""
+    check, path = f"direct path to {name}", None if result is None else path_of(result)
+    if info.udp is None:
+        return ok(check, "its agent offers none (`--no-udp`, or an earlier version)")
+    if path != "udp":
+        return ok(
+            check,
+            "offered, not used: topside needs `--udp`, the right to ask (accounts made by this version), and"
+            " the vehicle's UDP port (`--udp-port`; a firewall, a container's published port)",
+        )
+    if info.udp_key_public:
+        return warn(
+            check,
+            "in use, by UDP; its agent has no account, so whoever reaches the broker can read the"
+            " key and forge exchanges",
+            "make accounts: `tidesync up`, or `tidesync broker add-vehicle` and add-topside",
+        )
+    return ok(check, "in use, by UDP")
 
 
 def unreadable(seen: Observations) -> Iterator[Finding]:

@@ -12,12 +12,17 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.interface_stamps import interface_stamps
+from runtime.realtime_rate import rate_source
+from runtime.stamped_socket import StampedSocket
 from runtime.version import VERSION
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from runtime.interface_stamps import InterfaceStamps
+    from runtime.realtime_rate import RateState
     from tidesync.doctor.finding import Finding
     from tidesync.doctor.settings import DoctorSettings
 
@@ -33,6 +38,7 @@ def machine_checks(settings: DoctorSettings, *, reached: bool) -> Iterator[Findi
     """Every check of this computer except its clocks."""
     yield http_port(settings.http_port)
     yield broker_port(settings, reached=reached)
+    yield datagram_stamps()
     yield disk(settings.root)
     yield from versions()
 
@@ -66,6 +72,29 @@ def _server_on(port: int) -> str | None:
             return "serves GET /api/sync/time" if b'"pi_unix_ms"' in reply.read(4096) else None
     except (OSError, ValueError):
         return None
+
+
+def datagram_stamps(
+    state: Callable[[], RateState | None] = lambda: rate_source().state(),
+    interfaces: Callable[[], list[InterfaceStamps]] = interface_stamps,
+) -> Finding:
+    """Whether exchanges over UDP can have the kernel's stamps here, and what the interfaces can."""
+    check = "stamps of datagrams"
+    if platform.system() != "Linux":
+        return skipped(check, "only Linux stamps them: exchanges over UDP have the programs' own stamps here")
+    refused = StampedSocket.refusal()
+    if refused is not None:
+        return warn(
+            check, refused, "exchanges over UDP then have the programs' own stamps: docs/datagrams.md"
+        )
+    if state() is None:
+        return warn(
+            check,
+            "adjtimex(2) cannot be read, so the kernel's stamps cannot be related to RAW",
+            "allow adjtimex and timerfd_create, which here only read: docs/datagrams.md",
+        )
+    seen = "; ".join(map(str, interfaces())) or "no interface that is a device is seen"
+    return ok(check, f"by the kernel, in software. {seen}")
 
 
 def broker_port(settings: DoctorSettings, *, reached: bool) -> Finding:

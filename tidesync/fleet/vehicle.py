@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.clock_daemons import discipline_text
 from schemas.choice import fresh_for_s
 from schemas.doubtful import is_doubtful
+from schemas.exchange import method_named
 from schemas.instants import ns_from_utc
 from schemas.messages import OffsetResult
 from tidesync.figures import span
@@ -224,9 +225,25 @@ class Row:
 
 
 _words = attrgetter(
-    "state", "error", "method", "boot_id", "segment", "steps", "conditional", "interval_s", "instance_id"
+    *(
+        "state",
+        "error",
+        "method",
+        "path",
+        "boot_id",
+        "segment",
+        "steps",
+        "conditional",
+        "interval_s",
+        "instance_id",
+    )
 )
 """What of a result changes seldom; the rest are its numbers."""
+
+
+def path_of(result: OffsetResult) -> str:
+    """The word for the way of its exchanges; topsides of before there were several do not say it."""
+    return result.path or method_named(result.method).path
 
 
 def topsides_twice(rows: Iterable[Row]) -> set[str]:

@@ -8,7 +8,7 @@ histories, where there are any, hold what the wall clocks did.
 from __future__ import annotations
 
 import logging
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.prepared import VehicleClock
     from tidesync.sessions.correction.topside_clock import TopsideRuns
     from tidesync.sessions.folder import Measured
+    from topside_agent.estimator import Labels
 
 _log = logging.getLogger(__name__)
 _NONE = -(2**63)
@@ -198,6 +199,19 @@ class Session:
         )
         return _answer("vehicle_unix_ns", found.spread(instants.readable), read)
 
+    def measured_by(self, vehicle: str) -> dict[str, tuple[int, int]]:
+        """The boots of the computer whose clock `vehicle` was measured against: from when to when.
+
+        By each boot's id, or the name of its topside where none was recorded; on topside's clock, Unix ns.
+        Errors: as `to_topside`.
+        """
+        measured = self._measured_of(vehicle)
+        exchanges, found = measured.exchanges, {}
+        for boot in {labels.topside_boot_id for labels in exchanges.labels}:
+            at_ns = exchanges.column("destination_ns")[exchanges.labelled(partial(_is_of, boot))]
+            found[boot or measured.topside] = int(at_ns.min()), int(at_ns.max())
+        return found
+
     def _chosen(self, vehicle: str | None) -> str:
         if vehicle is not None:
             return vehicle
@@ -220,6 +234,10 @@ class Session:
                 _log.warning("%s: %s", self.path, made.doubt)
             self._clocks[vehicle] = _Clock(made, topside_runs(made.histories, measured.exchanges))
         return self._clocks[vehicle]
+
+
+def _is_of(boot: str | None, labels: Labels) -> bool:
+    return labels.topside_boot_id == boot
 
 
 def _answer(name: str, found: Corrections, read: Times) -> NDArray[np.void]:

@@ -11,7 +11,7 @@ from schemas.messages import Event, Info, OffsetResult, SessionState
 from tidesync.figures import ago, distance, figure, is_long, span
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.sessions import CLOSING
-from tidesync.fleet.vehicle import CONDITION, discipline_of
+from tidesync.fleet.vehicle import CONDITION, discipline_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from tidesync.terminal.listener import BrokerChange
 
 _S_PER_DAY_AT_1_PPM = 0.0864
+_PATHS = {
+    "mqtt": "over the broker",
+    "udp": "directly, by UDP",
+    "http": "over HTTP: neither the broker nor UDP reaches the vehicle",
+}
 _STAMPED = {"kernel": "by the kernel", "user": "in user space"}
 
 
@@ -155,6 +160,7 @@ def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
     yield "Measured at", measured_at
     yield "Age", f"{ago(row.age_s)} (this computer's clock){old}"
     yield "Last exchange", "-" if result.age_s is None else f"{result.age_s:.3f} s before that"
+    yield "Path", _PATHS.get(path_of(result), path_of(result))
     yield "Method", result.method
 
 
@@ -165,6 +171,17 @@ def _info_pairs(info: Info) -> Iterator[tuple[str, str]]:
     yield "Vehicle's clock", discipline_of(info)
     yield "Arrivals stamped", _STAMPED.get(info.receive_stamp, info.receive_stamp)
     yield "HTTP", f"port {info.http_port}" if info.http_port else "not served"
+    yield "Direct path", direct_path_of(info)
+
+
+def direct_path_of(info: Info) -> str:
+    """Whether a vehicle is measured directly on request."""
+    if info.udp is None:
+        return "not offered"
+    public = (
+        "; its agent has no account, so anybody at the broker can read the key" if info.udp_key_public else ""
+    )
+    return f"by UDP, if topside asks{public}"
 
 
 def _offset(result: OffsetResult) -> str:

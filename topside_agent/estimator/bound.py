@@ -169,6 +169,8 @@ class Bound:
         self.limits = limits
         self._upper = _Ceiling(limits)
         self._lower = _Ceiling(limits)
+        self.newest_s = 0.0
+        """The newest exchange's destination, as far as the timebases say."""
 
     def at(self, at_s: float) -> tuple[float, float]:
         """The least and the greatest offset (ns) at `at_s`; least > greatest if the bounds contradict."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from schemas.exchange import MAX_ROUND_TRIP_NS, method_named
+from schemas.exchange import MAX_ROUND_TRIP_NS, MQTT, UDP, method_named
 from topside_agent.estimator.exchanges import NULL, Exchanges
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Integers
 
 READ_WITHIN_NS = 20_000
-"""Readings of realtime − RAW that are known to this are taken as they are: reading takes as long."""
+"""Readings of realtime − RAW that are known to this are taken as they are, unless exchanges came directly: to
+wake up the programs takes longer."""
 _MOST_NS = 2**63 - 1
 SAME_BOOT_NS = 5_000_000_000
 """A boot moves topside's realtime − RAW by at least its uptime; slewing moves it by 0.9 s in half an hour."""
@@ -53,6 +54,8 @@ class Constraint(NamedTuple):
     resolution_ns: int
     raw: bool
     standalone: bool = False
+    path: str = MQTT.name
+    """The method's name: exchanges of one have delays of one kind."""
 
     @property
     def delay_ns(self) -> int:
@@ -64,14 +67,14 @@ class Constraint(NamedTuple):
         """What to add to θ to get Pi realtime − topside realtime, ns."""
         return self.pi_difference_ns - self.topside_difference_ns
 
-    @property
-    def differences_within_ns(self) -> int:
+    def differences_within_ns(self, *, directly: bool) -> int:
         """How far `realtime_offset_ns` may be off, ns; the bound of θ, which other exchanges narrow, is not.
 
         A program that was slow to handle an arrival read realtime − RAW later, when it had moved; one with a
-        coarse clock reads it as coarsely.
+        coarse clock reads it as coarsely. Where exchanges came `directly`, with stamps that wait for no
+        program, the bound of θ may be narrower than any reading.
         """
-        return self.resolution_ns if self.raw and self.resolution_ns > READ_WITHIN_NS else 0
+        return self.resolution_ns if self.raw and (directly or self.resolution_ns > READ_WITHIN_NS) else 0
 
 
 def constraint_of(exchange: Exchange) -> Constraint:
@@ -97,6 +100,7 @@ def constraint_of(exchange: Exchange) -> Constraint:
         width,
         raw,
         standalone=not raw and method_named(exchange.method).standalone,
+        path=exchange.method,
     )
 
 
@@ -142,10 +146,16 @@ def delays_ns(exchanges: Exchanges) -> Integers:
     return (destination - origin) - (transmit - receive)
 
 
-def differences_within_ns(exchanges: Exchanges) -> Integers:
+def came_directly(exchanges: Exchanges) -> bool:
+    """Whether any of them did."""
+    return bool(exchanges.labelled(lambda labels: labels.method == UDP.name).any())
+
+
+def differences_within_ns(exchanges: Exchanges, *, directly: bool) -> Integers:
     """`Constraint.differences_within_ns` of each."""
     resolution = exchanges.column("resolution_ns")
-    return np.where(on_raw(exchanges) & (resolution > READ_WITHIN_NS), resolution, 0)
+    counts = directly | (resolution > READ_WITHIN_NS)
+    return np.where(on_raw(exchanges) & counts, resolution, 0)
 
 
 class _Boot:

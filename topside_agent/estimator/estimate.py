@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 class Added(NamedTuple):
-    """Whether an exchange was accepted, else the `reason`; `cut` if it begins a new segment."""
+    """Whether an exchange was accepted, else the `reason`; `cut` if it begins a new segment.
+
+    One that came over a longer path than others `waits` for the next of those; until then it changes nothing.
+    """
 
     accepted: bool
     reason: str | None
     cut: Cut | None
+    waits: bool = False
 
 
 class Estimate(NamedTuple):
@@ -62,6 +66,7 @@ def assemble(
     interval: tuple[float, float],
     difference_ns: int,
     *,
+    directly: bool,
     settings: EstimatorSettings,
     warmup: float,
     segment: int,
@@ -70,10 +75,12 @@ def assemble(
     """The estimate at `at_ns` of topside's estimation clock, conditional.
 
     `interval` is the bound there (ns, relative to the timebase), `difference_ns` topside's realtime − RAW,
-    `warmup` the factor by which likely errors grow while little has been watched.
+    `directly` whether exchanges came directly in this timebase, `warmup` the factor by which likely errors
+    grow while little has been watched.
     """
     at_s = timebase.seconds(at_ns)
-    low, high = interval[0] - newest.differences_within_ns, interval[1] + newest.differences_within_ns
+    within_ns = newest.differences_within_ns(directly=directly)
+    low, high = interval[0] - within_ns, interval[1] + within_ns
     line = timebase.point(at_s)
     offset = likeliest(line, low, high, settings)
     exchanges, delay_min = timebase.blocks.within(at_s if line is None else line.window_s)

@@ -6,28 +6,29 @@ from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from topside_agent.estimator.average_errors import AverageErrors
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
 from topside_agent.estimator.estimate import Added, Estimate, assemble, likeliest
+from topside_agent.estimator.paths import Paths
+from topside_agent.estimator.recent_readings import RecentReadings, take
 from topside_agent.estimator.remembered import KnownExchanges, RecentConstraints
 from topside_agent.estimator.segments import (
     Break,
     Cut,
     Seen,
     Slews,
-    StepDetector,
     break_before,
     is_late,
 )
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import FASTEST, RecentReadings, readings_of
-from topside_agent.estimator.timebase import Drift, Timebase
-from topside_agent.estimator.window_errors import WindowErrors
+from topside_agent.estimator.slews import FASTEST
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
+    from topside_agent.estimator.timebase import Drift, Timebase
 
 ANY_RATE_PPM = 100_000.0
+_DATED_NS = 1_000
+"""Results are dated to the microsecond."""
 _REMEMBERED = 512
 """Duplicates are recognised among so many exchanges; older ones are refused for their age."""
 _RECENT = 64
@@ -45,14 +46,12 @@ class OffsetEstimator:
     ) -> None:
         """Without `points` it keeps only cuts and bounds; the offset is then the bound's middle."""
         self.settings = settings
-        self._errors = WindowErrors(settings) if points else None
-        self._averages = AverageErrors(settings) if points else None
-        self._step_detector = StepDetector(settings.block_s)
+        self._paths = Paths(settings, points=points)
         self.rejected = self.steps = self.segment = self.exchanges_total = 0
         self.timebase: Timebase | None = None
         """The present one."""
         self.constraint: Constraint | None = None
-        """From the exchange that was added last, accepted or not."""
+        """From the exchange that was added last, accepted or not, unless it waits."""
         self._last: Seen | None = None
         self._boot_id: str | None = None
         self._topside_difference_before_ns = 0
@@ -67,7 +66,7 @@ class OffsetEstimator:
 
     def add(self, exchange: Exchange) -> Added:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
-        constraint = self.constraint = constraint_of(exchange)
+        constraint = constraint_of(exchange)
         rate = self._steepest
         if not constraint.raw:
             rate = self.settings.usual_rate + self.settings.slew_limit_ppm * 1e3
@@ -75,6 +74,7 @@ class OffsetEstimator:
         if (exchange.seq, exchange.origin_ns) in self._known:
             reason = "duplicate"
         if reason is not None:
+            self.constraint = constraint
             return self._refuse(reason)
         self._known.add(exchange.seq, exchange.origin_ns)
         new = Seen(constraint, exchange.boot_id)
@@ -110,7 +110,14 @@ class OffsetEstimator:
         cut = None if broken is None else self._cut(broken, new, last)
         if constraint.standalone:
             return self._accept(new, self._begin(constraint, timebase.drift()), cut)
-        contradicted_s = timebase.add(constraint)
+        paths, settings = self._paths, self.settings
+        if constraint.path == paths.name:
+            contradicted_s = paths.add(constraint, timebase, settings)
+        elif cut is None and paths.waits(constraint, last.constraint, timebase, settings):
+            self.exchanges_total += 1
+            return Added(accepted=True, reason=None, cut=None, waits=True)
+        else:
+            timebase, contradicted_s = paths.switch(constraint, timebase, settings)
         if contradicted_s is None:
             return self._accept(new, timebase, cut)
         if cut is None:
@@ -122,13 +129,14 @@ class OffsetEstimator:
     def _add_late(self, new: Seen, last: Seen, timebase: Timebase) -> Added:
         """A late exchange tightens the bound, but is no evidence of steps or boots."""
         constraint = new.constraint
+        self.constraint = constraint
         late_s = (last.constraint.destination_ns - constraint.destination_ns) * 1e-9
         other_boot = new.boot_id is not None and new.boot_id != self._boot_id
         if late_s > self.settings.late_limit_s or constraint.origin_ns < timebase.anchor_ns or other_boot:
             return self._refuse("too_old")
         if not timebase.admits_late(constraint):
             return self._refuse("contradicts")
-        timebase.add(constraint)
+        self._paths.add_late(constraint, timebase)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=None)
 
@@ -137,14 +145,7 @@ class OffsetEstimator:
         return is_late(new, newest, self._topside_difference_before_ns, tolerance_ns)
 
     def _begin(self, first: Constraint, drift: Drift | None = None) -> Timebase:
-        return Timebase(
-            first,
-            self.settings,
-            errors=self._errors,
-            averages=self._averages,
-            step_detector=self._step_detector,
-            drift=drift,
-        )
+        return self._paths.begin(first, self.settings, drift)
 
     def _cut(self, broken: Break, new: Seen, last: Seen) -> Cut:
         self.segment += 1
@@ -163,17 +164,16 @@ class OffsetEstimator:
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
         if cut is not None:
             self._changed_ns = new.constraint.destination_ns
-            if timebase is not self.timebase:
+            if self.timebase is None or timebase.bound is not self.timebase.bound:
                 self._pi, self._topside = RecentReadings(), RecentReadings()
                 self._recent = RecentConstraints(_RECENT)
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
-        self.timebase, self._last = timebase, new
+        self.timebase, self._last, self.constraint = timebase, new, new.constraint
         self._boot_id = new.boot_id or self._boot_id
         self._recent.add(new.constraint)
-        pi, topside = readings_of(new.constraint)
-        self._pi.add(pi, cut=cut is not None)
-        self._topside.add(topside, cut=cut is not None)
+        directly = self._paths.came_directly
+        take(self._pi, self._topside, new.constraint, cut=cut is not None, directly=directly)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 
@@ -260,7 +260,7 @@ class OffsetEstimator:
         # What follows is 0 while the wall clocks rest; it moves nothing at the instant of the Pi's reading.
         topside_rate, topside_most = self._topside.slew
         pi_most = self._pi.slew[1]
-        farthest = max(high - middle, middle - low)
+        farthest = max(high - middle, middle - low) + _DATED_NS * self._paths.came_directly
         grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * way_back_ns
         grown += self._pi.unexplained_ns + self._topside.unexplained_ns
         found = self._estimate(
@@ -282,7 +282,7 @@ class OffsetEstimator:
         difference_ns: int,
     ) -> Estimate:
         """The estimate at `at_ns` of topside's estimation clock; `interval` is the bound there."""
-        errors, settings = self._errors, self.settings
+        errors, settings = self._paths.errors, self.settings
         warmup = 1.0 if errors is None else sqrt(errors.warmup_factor(settings.u95_warmup_s))
         return assemble(
             timebase,
@@ -290,6 +290,7 @@ class OffsetEstimator:
             at_ns,
             interval,
             difference_ns,
+            directly=self._paths.came_directly,
             settings=settings,
             warmup=warmup,
             segment=self.segment,

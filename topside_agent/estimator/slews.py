@@ -23,13 +23,9 @@ FASTEST = 0.1005
 """ns/ns: the kernel's limit, 10 % by tick and 500 ppm by frequency."""
 _AT_REST_NS = READ_WITHIN_NS
 """Two readings that differ by less, beyond their resolution, show no slew: reading takes as long."""
-_STEADY = 0.95
+STEADY = 0.95
 """Rates of neighbouring intervals this near to each other are one slew; its changes go unseen up to then."""
-
-
-_KEPT = 3
-"""Readings of each clock."""
-_FOLLOWED_NS = 2_000_000_000
+FOLLOWED_NS = 2_000_000_000
 """Across longer intervals a move shows no rate: it may have taken any part of the time."""
 
 
@@ -84,21 +80,21 @@ def unexplained_ns(readings: Sequence[Reading]) -> float:
         return 0.0
     explained_ns = slew_of(readings[:-1])[0] * (now.at_ns - before.at_ns)
     apart_ns = abs(moved_ns - explained_ns)
-    return apart_ns if apart_ns > (1 - _STEADY) * abs(moved_ns) else 0.0
+    return apart_ns if apart_ns > (1 - STEADY) * abs(moved_ns) else 0.0
 
 
-def with_next(readings: Sequence[Reading], now: Reading, *, cut: bool) -> list[Reading]:
+def with_next(readings: Sequence[Reading], now: Reading, *, cut: bool, rate: float) -> list[Reading]:
     """The last two of `readings`, and `now`.
 
     Where a `cut` was made, the earlier ones are as they were had the clock not been stepped: a step leaves
-    its rate.
+    its `rate`, that of `slew_of` of the last two.
     """
     kept = list(readings[-2:])
     if cut and kept:
         elapsed_ns = now.at_ns - kept[-1].at_ns
         moved_ns = now.difference_ns - kept[-1].difference_ns
         if elapsed_ns > 0 and abs(moved_ns) > _slewable_ns(elapsed_ns):
-            step_ns = moved_ns - round(slew_of(kept)[0] * elapsed_ns)
+            step_ns = moved_ns - round(rate * elapsed_ns)
             kept = [each._replace(difference_ns=each.difference_ns + step_ns) for each in kept]
     return [*kept, now]
 
@@ -122,42 +118,17 @@ def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
         rate = difference_ns / elapsed_ns
         moves = abs(difference_ns) > _AT_REST_NS + now.resolution_ns + before.resolution_ns
         moved |= moves
-        most = max(most, FASTEST if moves and elapsed_ns > _FOLLOWED_NS else abs(rate))
+        most = max(most, FASTEST if moves and elapsed_ns > FOLLOWED_NS else abs(rate))
         least = min(least, abs(rate))
     if known and not moved:
         return 0.0, 0.0
-    return rate, min(most / _STEADY, FASTEST) if known and least >= _STEADY * most else FASTEST
+    return rate, min(most / STEADY, FASTEST) if known and least >= STEADY * most else FASTEST
 
 
 def _slewable_ns(elapsed_ns: int) -> float:
     return FASTEST * max(elapsed_ns, 0) + _AT_REST_NS
 
 
-class RecentReadings:
-    """The last three readings of one clock; what they show is computed once, and at rest not at all."""
-
-    def __init__(self) -> None:
-        self._readings: list[Reading] = []
-        self._rests = self._rested = False
-        self.slew = slew_of(())
-        """As `slew_of`."""
-        self.unexplained_ns = 0.0
-        """As `unexplained_ns`."""
-
-    def add(self, now: Reading, *, cut: bool) -> None:
-        """Take in the next reading, before which a `cut` was made or not; see `with_next`."""
-        before, rested = self._readings, self._rests
-        if self._rested and not cut and _rests(before[-1], now):
-            self._readings = [*before[1:], now]
-            return
-        readings = self._readings = with_next(before, now, cut=cut)
-        self._rests = not cut and bool(before) and _rests(before[-1], now)
-        if self._rests and (rested or len(before) == 1):
-            self.slew, self.unexplained_ns = (0.0, 0.0), 0.0
-        else:
-            self.slew, self.unexplained_ns = slew_of(readings), unexplained_ns(readings)
-        self._rested = self._rests and rested and len(readings) == _KEPT
-
-
-def _rests(before: Reading, now: Reading) -> bool:
+def rests(before: Reading, now: Reading) -> bool:
+    """Whether the clock shows no slew from one reading to the next."""
     return now.at_ns > before.at_ns and abs(now.difference_ns - before.difference_ns) <= _AT_REST_NS

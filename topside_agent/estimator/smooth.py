@@ -213,7 +213,8 @@ def _intervals(arrays: TimebaseArrays, here: slice, settings: EstimatorSettings)
     """Of these of its exchanges: offset, least, greatest, u95, and what of it is for realtime; ns."""
     accepted, places = arrays.accepted, arrays.places[here]
     offset, low, high = arrays.offset[here], arrays.low[here], arrays.high[here]
-    moved = accepted.stepped_ns[places] + differences_within_ns(accepted.exchanges.at(places))
+    exchanges = accepted.exchanges.at(places)
+    moved = accepted.stepped_ns[places] + differences_within_ns(exchanges, directly=accepted.directly)
     grown = accepted.slew[places] * np.maximum(high - arrays.bounds.lower[here], 0.0) + moved
     worst = np.maximum(high - offset, offset - low) + grown
     u95 = np.sqrt(arrays.variance[here]) + settings.asymmetry_share * arrays.least_half[here]

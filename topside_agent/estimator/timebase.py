@@ -47,6 +47,20 @@ class Drift(NamedTuple):
     variance: float
 
 
+class Carried(NamedTuple):
+    """What counts on of a shorter path that was lost: its last line, and how far the present one is off."""
+
+    line: Line
+    shift: float
+    variance: float
+    """Of the shift, ns²."""
+
+    def applied(self, own: Line, at_s: float, wander: float) -> Line:
+        """The present path's line, moved, and the lost one's, averaged by their errors."""
+        moved = own._replace(offset=own.offset + self.shift, variance=own.variance + self.variance)
+        return averaged([self.line, moved], at_s, wander)
+
+
 class Timebase:
     """Bounds as floats relative to the first exchange, so that clocks may be decades apart.
 
@@ -60,18 +74,23 @@ class Timebase:
         *,
         errors: WindowErrors | None,
         averages: AverageErrors | None = None,
-        step_detector: StepDetector,
+        step_detector: StepDetector | None,
         drift: Drift | None = None,
+        beside: Timebase | None = None,
     ) -> None:
-        self.anchor_ns = first.origin_ns
-        self.offset_anchor_ns = first.lower_ns
+        """`beside` is that of another path in the same interval: both have one bound."""
+        self.anchor_ns: int = first.origin_ns if beside is None else beside.anchor_ns
+        self.offset_anchor_ns: int = first.lower_ns if beside is None else beside.offset_anchor_ns
         self.raw = first.raw
-        self.newest_s = 0.0
+        self.heard_s = 0.0
+        """The destination of its own path's newest exchange."""
+        self.carried: Carried | None = None
         rate = settings.rate_limit_ppm * 1e3
         if not first.raw:  # nothing is proved about a clock that may be slewed
             rate = settings.usual_rate + settings.slew_limit_ppm * 1e3
-        self.bound = Bound(ClockLimits(rate, settings.wander_limit * 1e9, tangents=first.raw))
-        self.steepest = settings.usual_rate
+        limits = ClockLimits(rate, settings.wander_limit * 1e9, tangents=first.raw)
+        self.bound: Bound = Bound(limits) if beside is None else beside.bound
+        self.steepest: float = settings.usual_rate if beside is None else beside.steepest
         """The greatest likely rate (ns/s) of the RAW clocks: the usual one unless it is excluded."""
         self._first_bounds = np.empty((4, _MOST_FIRST))
         self._first = 0
@@ -80,7 +99,7 @@ class Timebase:
         self.windows = WindowSet(settings, errors) if errors is not None else None
         self.midpoints = SubWindowMidpoints(settings) if errors is not None else None
         self.averages = Averages(settings, averages) if averages is not None else None
-        self._settings, self._errors, self._step_detector = settings, errors, step_detector
+        self._settings, self._errors, self.step_detector = settings, errors, step_detector
         self._drift = drift
         self._closed: int | None = None
         self.stride = 1
@@ -90,8 +109,14 @@ class Timebase:
         self._relative = RelativeBounds(0.0, 0.0, 0.0, 0.0)
         self._lines: tuple[list[Line], list[Line]] | None = None
         """The lines before and after that along the known drift, until the next exchange."""
-        self._begin_known_drift(0.0)
+        self._begin_known_drift(self.seconds(first.origin_ns))
+        self.heard_s = self.seconds(first.destination_ns) if beside is not None else 0.0
         self.add(first)
+
+    @property
+    def newest_s(self) -> float:
+        """The destination of the newest exchange of any path."""
+        return self.bound.newest_s
 
     def _begin_known_drift(self, at_s: float) -> None:
         unknown = Drift(0.0, (self._settings.usual_rate / 2) ** 2)
@@ -106,7 +131,7 @@ class Timebase:
         """Add an exchange. None, or the time (s) from which on the blocks contradict those before."""
         bounds = self.relative(constraint)
         contradiction = self._lines = None
-        if bounds.lower_at - self.newest_s > self._settings.gap_s:
+        if bounds.lower_at - self.heard_s > self._settings.gap_s:
             known = self.drift()
             self._drift = known if known is not None else self._drift
             self._begin_known_drift(bounds.upper_at)
@@ -126,7 +151,9 @@ class Timebase:
             replaced = self.windows is None or self.windows.line is not None
             if replaced and bounds.lower_at - self._known_drift_since_s > _YOUNG_S:
                 self._known_drift = None
-        before_s, self.newest_s = self.newest_s, max(self.newest_s, bounds.lower_at)
+        self.heard_s = max(self.heard_s, bounds.lower_at)
+        before_s = self.bound.newest_s
+        self.bound.newest_s = max(before_s, bounds.lower_at)
         if contradiction is None and not self.bound.consistent(self.newest_s):
             return before_s
         return contradiction
@@ -176,7 +203,9 @@ class Timebase:
             self._close_windows(self.windows, columns[:, :newest], end_s, passed)
             if self.averages is not None:
                 self.averages.close(end_s, passed, self.windows.line, self.blocks.slope)
-        stepped = self._step_detector.stepped(columns, self.blocks.slope, (greatest - least) / 2)
+        if self.step_detector is None:
+            return None
+        stepped = self.step_detector.stepped(columns, self.blocks.slope, (greatest - least) / 2)
         return None if stepped is None else end_s - stepped * self.blocks.block_s
 
     def _close_windows(self, windows: WindowSet, columns: Floats, end_s: float, passed: int) -> None:
@@ -206,7 +235,9 @@ class Timebase:
         lines, others = self._lines
         if self._known_drift is not None:
             lines = [*lines, self._known_drift.line(at_s, self._errors.shortest())]
-        return averaged([*lines, *others], at_s, self._settings.wander_holdover * 1e9)
+        wander = self._settings.wander_holdover * 1e9
+        line = averaged([*lines, *others], at_s, wander)
+        return line if self.carried is None else self.carried.applied(line, at_s, wander)
 
     def _suggested(self, windows: WindowSet, errors: WindowErrors) -> tuple[list[Line], list[Line]]:
         line, averages = windows.line, self.averages.line if self.averages is not None else None

@@ -10,9 +10,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.exchange import Exchange, method_named
+from schemas.exchange import UDP, Exchange, method_named
+from topside_agent.estimator import direct_slews
 from topside_agent.estimator.blocks import Floats, Integers
-from topside_agent.estimator.constraints import Constraint, in_order, on_raw
+from topside_agent.estimator.constraints import Constraint, came_directly, constraint_of, in_order, on_raw
+from topside_agent.estimator.direct_slews import DirectPiReadings
 from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.exchanges import Exchanges
 from topside_agent.estimator.online import OffsetEstimator
@@ -68,6 +70,8 @@ class Accepted:
     """How fast the Pi's realtime may move away from RAW on the way back, ns/ns."""
     stepped_ns: Floats
     """How far it may have been stepped on the way back without a cut."""
+    directly: bool = False
+    """Whether any of them came directly."""
 
 
 class TrackBuilder:
@@ -100,9 +104,11 @@ class TrackBuilder:
         added = self.estimator.add(exchange)
         if not added.accepted:
             return None
-        constraint = self.estimator.constraint
+        constraint = constraint_of(exchange) if added.waits else self.estimator.constraint
+        now = self.estimator.timebase
         assert constraint is not None
-        self.begins_timebase = self.estimator.timebase is not timebase
+        assert now is not None
+        self.begins_timebase = timebase is None or now.bound is not timebase.bound
         if timebase is None:
             self.causes.append("start")
         if added.cut is not None:
@@ -194,12 +200,35 @@ def stream_of(exchanges: Exchanges) -> tuple[str, str]:
 def see_slews(accepted: Accepted) -> None:
     """Note how the Pi's realtime may have moved away from RAW on each way back, by the readings around it."""
     exchanges, size = accepted.exchanges, len(accepted.exchanges)
-    readings = PiReadings(exchanges)
+    accepted.directly = came_directly(exchanges)
     accepted.slew, accepted.stepped_ns = np.zeros(size), np.zeros(size)
     standalone = exchanges.labelled(lambda labels: method_named(labels.method).standalone)
     standalone &= ~on_raw(exchanges)
+    if accepted.directly:
+        _see_directly(accepted)
+        accepted.slew[standalone] = FASTEST
+        return
+    readings = PiReadings(exchanges)
     for index in np.flatnonzero(~readings.resting | standalone).tolist():
         near = readings.near(index)
         accepted.slew[index] = FASTEST if standalone[index] else slew_of(near)[1]
         if index + 1 < size and accepted.segment[index + 1] == accepted.segment[index]:
             accepted.stepped_ns[index] = unexplained_ns(near)
+
+
+def _see_directly(accepted: Accepted) -> None:
+    """The same where exchanges came directly, of which several are under way at once.
+
+    What was under way when a clock was set is ambiguous.
+    """
+    exchanges, segment = accepted.exchanges, accepted.segment
+    readings = DirectPiReadings(exchanges)
+    direct = exchanges.labelled(lambda labels: labels.method == UDP.name)
+    for index, after in enumerate(readings.after.tolist()):
+        near = readings.near(index)
+        accepted.slew[index] = direct_slews.slew_of(near)[1]
+        if segment[after] != segment[index]:
+            accepted.ambiguous[index] = True
+        elif after > index:
+            unexplained = direct_slews.unexplained_ns(near, blurred=not direct[index])
+            accepted.stepped_ns[index] = max(unexplained, readings.moved_ns[index])

@@ -154,6 +154,7 @@ class GroupAgent(TopsideAgent):
             self._homeassistant.released(vehicle)
             for place in (self._publisher, self._scheduler):
                 place.forget(vehicle)
+            self.direct.rest(vehicle, self._clock.raw_ns())
 
     def own_result(self, vehicle: str) -> OwnResult:
         """The last result of `vehicle`."""

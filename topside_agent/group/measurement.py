@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from topside_agent.group.decisions import OwnResult
 from topside_agent.group.followed import KEEP_NS, destination_raw_ns
 from topside_agent.measuring.backlog import Backlog
-from topside_agent.measuring.measurement import Measurement
 from topside_agent.measuring.timing import ResultSchedule
+from topside_agent.udp.measurement import DirectMeasurement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ _MOST_KNOWN = 600
 _USEFUL = {"acquiring", "locked", "holdover"}
 
 
-class SharedMeasurement(Measurement):
+class SharedMeasurement(DirectMeasurement):
     """At rest it sends no ping and publishes no result; what it hears of either clock it takes in.
 
     It keeps its finished exchanges, which a recorder may still ask for, and the numbers that follow them.
@@ -44,6 +44,7 @@ class SharedMeasurement(Measurement):
         self.resting = True
         self.disconnected()
         self._others = None
+        self._direct_ns = None
         self._results = ResultSchedule(self.vehicle, self._pace)
         self._result = self._error = self._last_reached_raw_ns = None
 

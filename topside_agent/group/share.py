@@ -39,6 +39,8 @@ _ANNOUNCE_EVERY_NS = 2_000_000_000
 """One may have missed it while it was stopped or cut off, and some brokers retain nothing for it."""
 _TAKE_NS = 10_000_000
 """For so long at a time vehicles are taken over, whose exchanges an estimator is given first."""
+_MEASURED = {None, "not_authorized"}
+"""Errors of a locked result that is as good as any: where pings are refused, exchanges come directly."""
 
 
 class GroupShare:
@@ -132,7 +134,7 @@ class GroupShare:
                 body.topside,
                 body.instance_id,
                 now_ns,
-                locked=body.state == "locked" and body.error is None,
+                locked=body.state == "locked" and body.error in _MEASURED,
                 max_error_ms=body.max_error_ms,
                 interval_s=body.interval_s,
             )

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from runtime.clock import Clock
     from topside_agent.http_fallback.http_get import Get, TimedResponse
+    from topside_agent.measuring.measurement import Measurement
+    from topside_agent.measuring.vehicles import Vehicles
+    from topside_agent.settings import TopsideSettings
 
 _log = logging.getLogger(__name__)
 
@@ -78,3 +81,25 @@ class Handshaker:
         elif self._active and not needed:
             _log.info("MQTT reaches the vehicle again; stopped measuring over %s", self.url)
         self._active = needed
+
+
+def handshakers(
+    settings: TopsideSettings,
+    clock: Clock,
+    vehicles: Vehicles,
+    done: Callable[[Measurement, TimedResponse], None],
+    get: Get,
+) -> list[Handshaker]:
+    """One for each vehicle that the settings give a URL; `done` is called in its thread."""
+
+    def one(measurement: Measurement, url: str) -> Handshaker:
+        return Handshaker(
+            url,
+            clock,
+            settings.handshake_interval_s,
+            needed=measurement.needs_handshake,
+            done=lambda response: done(measurement, response),
+            get=get,
+        )
+
+    return [one(vehicles[vehicle], url) for vehicle, url in settings.http_urls.items()]

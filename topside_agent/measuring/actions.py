@@ -44,10 +44,14 @@ class Drop(NamedTuple):
     sentence: str
 
 
+class BurstDirectly(NamedTuple):
+    """Make a burst of exchanges over the direct path as soon as possible."""
+
+
 class SetTimer(NamedTuple):
     """Call `timer` at topside's RAW `due_ns`, instead of at any time set before."""
 
     due_ns: int
 
 
-Action = SendPing | Settled | ResultDue | PublishResult | PublishBatch | Drop | SetTimer
+Action = SendPing | Settled | ResultDue | PublishResult | PublishBatch | Drop | BurstDirectly | SetTimer

@@ -30,11 +30,14 @@ class Counts:
     def __init__(self) -> None:
         self.rejected: Counter[str] = Counter()
         """Answers that made no exchange, and exchanges that the estimator refused, by reason."""
+        self.paths: Counter[str] = Counter()
+        """Exchanges in use, by path."""
         self._delays = [0] * (len(DELAY_BOUNDS_NS) + 1)
         self._delays_ns = 0
 
-    def accepted(self, delay_ns: int) -> None:
-        """One more exchange is in use."""
+    def accepted(self, delay_ns: int, path: str) -> None:
+        """One more exchange is in use, that came over `path`."""
+        self.paths[path] += 1
         self._delays[bisect_left(DELAY_BOUNDS_NS, delay_ns)] += 1
         self._delays_ns += delay_ns
 
@@ -54,6 +57,8 @@ class Snapshot:
     """Finished since the agent began to measure it."""
     timeouts: int
     rejected: Mapping[str, int]
+    paths: Mapping[str, int]
+    """Exchanges in use, by path; over HTTP they are not counted."""
     delays: Distribution
     last_exchange_age_s: float | None
     result: OffsetResult | None

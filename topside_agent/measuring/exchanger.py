@@ -98,7 +98,7 @@ class Exchanger:
         self._method = method
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
-        self._boot_id, self._instance_id = boot_id, instance_id
+        self.boot_id, self._instance_id = boot_id, instance_id
         self.topside_set = False
         """Whether topside's clock was set while the exchange ran that finished last."""
         self.seq = 0
@@ -204,7 +204,7 @@ class Exchanger:
             "destination_ns": received.realtime_ns,
             "pi_realtime_minus_raw_ns": pong.realtime_minus_raw_ns,
             "topside_realtime_minus_raw_ns": difference_ns,
-            "topside_boot_id": self._boot_id,
+            "topside_boot_id": self.boot_id,
             "instance_id": self._instance_id,
             "receive_stamp": pong.receive_stamp,
             "transmit_stamp": pong.transmit_stamp,

@@ -212,6 +212,7 @@ class Measurement:
             exchanges=self._exchanger.seq,
             timeouts=self._exchanger.timeouts,
             rejected=dict(self._counts.rejected),
+            paths=dict(self._counts.paths),
             delays=self._counts.delays,
             last_exchange_age_s=None if newest_ns is None else max(0, now_raw_ns - newest_ns) / 1e9,
             result=self._result,
@@ -223,17 +224,16 @@ class Measurement:
     def _take(self, exchange: Exchange, now_raw_ns: int, *, topside_set: bool) -> None:
         """A finished exchange of any method, at topside's RAW `now_raw_ns`."""
         self._backlog.add(exchange, now_raw_ns)
-        reason = self.offsets.add(exchange, topside_set=topside_set)
-        standalone = self.offsets.method.standalone
-        if not standalone:
+        reason, method = self.offsets.add(exchange, topside_set=topside_set), self.offsets.method
+        if not method.standalone:
             self._last_reached_raw_ns = now_raw_ns
         if reason is not None:
             self._counts.rejected[reason] += 1
             self._error = REFUSED_BECAUSE.get(reason, self._error)
             return
         self._error, self._results.newest_ns = None, now_raw_ns
-        if not standalone:
-            self._counts.accepted(exchange.delay_ns)
+        if not method.standalone:
+            self._counts.accepted(exchange.delay_ns, method.path)
 
     def _refuse(self, refused: Refused) -> None:
         self._counts.rejected[refused.reason] += 1
@@ -262,7 +262,7 @@ class Measurement:
 
     def _next_result(self, now: Reading) -> OffsetResult | None:
         estimate = self.offsets.estimate(now, self._results.newest_ns)
-        error = self._duplicate(now.raw_ns) or self._error
+        error = self._error_word(now.raw_ns)
         progress = self.offsets.progress(self._refused, error, self._exchanger.instances.spans(now.raw_ns))
         state = state_of(estimate, progress, self._settings, self._pace.silence_ns)
         if not self._results.publish(state, now.raw_ns, rests=error is None):
@@ -273,11 +273,11 @@ class Measurement:
         self._result = result_of(self.vehicle, estimate, progress, self._settings, own, state=state)
         return self._result
 
-    def _duplicate(self, now_raw_ns: int) -> ErrorWord | None:
-        """Whether another process uses topside's name, or the vehicle's."""
+    def _error_word(self, now_raw_ns: int) -> ErrorWord | None:
+        """What a result says; first of all whether another process uses topside's name, or the vehicle's."""
         duplicated = self._exchanger.instances.duplicated(now_raw_ns)
         alive = self._namesakes.alive(now_raw_ns)
-        return "duplicate_topside" if alive else "duplicate_vehicle" if duplicated else None
+        return "duplicate_topside" if alive else "duplicate_vehicle" if duplicated else self._error
 
     # When something is due
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from schemas.exchange import MQTT, method_named
+from schemas.exchange import MQTT, UDP, method_named
 from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
 from topside_agent.http_fallback.fallback import Fallback
 from topside_agent.measuring.heard import HeardClock
@@ -51,6 +51,8 @@ class Offsets:
         self.heard = HeardClock()
         self.method = MQTT
         """Of the newest exchange."""
+        self.direct = False
+        """Whether exchanges come directly now: a check over MQTT between them changes no word of a result."""
         self._since_cut = 0
         self.began_ns = 0
         """Topside's RAW at the newest exchange's origin."""
@@ -96,6 +98,8 @@ class Offsets:
         if not added.accepted:
             return added.reason or "other"
         self._since_cut += 1
+        if added.waits:
+            return None
         self.began_ns = max(self.began_ns, began_ns)
         self.heard.exchanged(exchange)
         if self.past is not None:
@@ -176,8 +180,9 @@ class Offsets:
         """What is known beside the estimate; `refused` answers made no exchange."""
         if error is None and not self.method.standalone and self.estimator.clock_rate_ppm is not None:
             error = "clock_rate"
+        directly = UDP if self.direct else MQTT
         return Progress(
-            method=self.method.name,
+            method=(self.method if self.method.standalone else directly).name,
             since_cut=self.fallback.exchanges if self.method.standalone else self._since_cut,
             rejected=self.estimator.rejected + refused,
             segment=self.estimator.segment,

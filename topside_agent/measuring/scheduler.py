@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from runtime.clock import read
 from runtime.logs import RateLimitedLog
-from topside_agent.measuring.actions import ResultDue, SendPing, SetTimer, Settled
+from topside_agent.measuring.actions import BurstDirectly, ResultDue, SendPing, SetTimer, Settled
 from topside_agent.measuring.pace import BusyTime
 from topside_agent.measuring.timing import FEW, GATHER_NS, PublishGate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from broker.client.one_step import OneStepTimestamp
     from runtime.clock import Clock, Reading
@@ -87,6 +87,13 @@ class Scheduler:
         """Sent in this period."""
         self._heard_ns: int | None = None
         """When the last message arrived, if one was read since what was due was looked at."""
+        self.burst_directly: Callable[[str], None] = lambda _vehicle: None
+        """Performs `BurstDirectly`."""
+
+    def exchanged_directly(self, count: int) -> None:
+        """So many exchanges came over direct paths: they are work, as pings are."""
+        self._busy.woke(self._clock.raw_ns())
+        self._pings += count
 
     def received(self, arrived_ns: int) -> None:
         """A message is read now that arrived at RAW `arrived_ns`."""
@@ -150,6 +157,8 @@ class Scheduler:
             elif isinstance(action, ResultDue):
                 gather_ns = GATHER_NS if len(self._vehicles) > FEW else 0
                 self._publish_gate.wait(vehicle, self._clock.raw_ns(), gather_ns)
+            elif isinstance(action, BurstDirectly):
+                self.burst_directly(vehicle)
 
     def _faulty(self, vehicle: str, error: Exception) -> list[Action]:
         """After an internal fault the vehicle is tried again, and the others go on."""

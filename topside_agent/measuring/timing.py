@@ -44,9 +44,15 @@ class PingSchedule:
     the others find them awake (measured in `docs/stamps.md`).
     """
 
-    def __init__(self, name: str, *, interval_ns: int, burst: int, burst_interval_ns: int) -> None:
-        self._train = next((count for count, apart_ns in _TRAINS if count * interval_ns <= apart_ns), 1)
-        self._interval_ns = self._train * interval_ns
+    def __init__(
+        self, name: str, *, interval_ns: int, burst: int, burst_interval_ns: int, train: int | None = None
+    ) -> None:
+        """`train` pings in a row; None: as many as the interval allows."""
+        self._train = train or train_of(interval_ns)
+        self.interval_ns = self._train * interval_ns
+        """Between trains."""
+        self.least_ns = 0
+        """Trains are no nearer to each other, bursts are."""
         self._hash = zlib.crc32(name.encode())
         self._burst = burst
         self._burst_interval_ns = min(burst_interval_ns, interval_ns)
@@ -83,11 +89,17 @@ class PingSchedule:
             self.due_ns = now_raw_ns
         else:
             self._sent_of_train = 0
-            now_ns, interval_ns = time.at(now_raw_ns), self._interval_ns
+            now_ns = time.at(now_raw_ns)
+            interval_ns = max(self.interval_ns, round(self.least_ns / time.slowdown))
             # If the pace has changed it came before the instant at which it was due.
             from_ns = now_ns if self._steady_ns is None else max(now_ns, self._steady_ns)
             self._steady_ns = _next_on_grid(from_ns, interval_ns, self._hash)
             self.due_ns = time.due_ns(self._steady_ns)
+
+
+def train_of(interval_ns: int) -> int:
+    """Pings in a train where one is sent every `interval_ns` in the mean."""
+    return next((count for count, apart_ns in _TRAINS if count * interval_ns <= apart_ns), 1)
 
 
 def _next_on_grid(now_ns: int, interval_ns: int, hashed: int) -> int:

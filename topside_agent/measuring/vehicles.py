@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topside_agent.group.measurement import SharedMeasurement
-from topside_agent.measuring.measurement import Measurement
 from topside_agent.measuring.pace import Pace
+from topside_agent.udp.measurement import DirectMeasurement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from schemas.messages import ErrorWord, Info
+    from topside_agent.measuring.measurement import Measurement
     from topside_agent.measuring.namesakes import Namesakes
     from topside_agent.settings import TopsideSettings
 
@@ -33,7 +34,7 @@ class Vehicles:
         self._measurements: dict[str, Measurement] = {}
         self.pace = Pace(settings)
         """Of them all."""
-        self._make = SharedMeasurement if settings.group else Measurement
+        self._make = SharedMeasurement if settings.group else DirectMeasurement
         self._unanswered_because: ErrorWord = "timeout"
         self._deaf: set[str] = set()
         """Vehicles to which the broker refuses their pings."""

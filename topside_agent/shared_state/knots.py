@@ -33,7 +33,7 @@ class Knot(NamedTuple):
 
     def follows(self, before: Knot) -> bool:
         """Whether nothing is known to have been cut between the two."""
-        same = self.timebase is before.timebase and self.segment == before.segment
+        same = self.timebase.bound is before.timebase.bound and self.segment == before.segment
         return same and self.boot_id == before.boot_id and self.pi_raw_ns > before.pi_raw_ns
 
 

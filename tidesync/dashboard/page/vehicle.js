@@ -6,7 +6,7 @@ import { ago, clock, count, errorToRead, milliseconds, offsetToRead, plain, time
 import { draw, plotly } from "./plot.js";
 import { measureNow, Pill, since } from "./row.js";
 import { keyOf } from "./state.js";
-import { CONDITION, numbers } from "./words.js";
+import { CONDITION, PATHS, numbers } from "./words.js";
 
 const SPANS = [
   ["5 min", 300000],
@@ -17,7 +17,7 @@ const FITS = [
   ["now", "Near now"],
   ["all", "All of it"],
 ];
-const TILES = ["Offset", "Max error", "95 % error (u95)", "Drift", "Min delay", "Last seen", "Exchanges", "Rejected", "Steps", "Time by topside’s clock", "Time by the vehicle’s clock", "Vehicle’s clock", "Clock of the dashboard’s computer"];
+const TILES = ["Offset", "Max error", "95 % error (u95)", "Drift", "Min delay", "Path", "Last seen", "Exchanges", "Rejected", "Steps", "Time by topside’s clock", "Time by the vehicle’s clock", "Vehicle’s clock", "Clock of the dashboard’s computer"];
 const SHOWN = 50;
 const COLUMNS = [
   "at_unix_ms", "offset_ms", "lower_ms", "upper_ms", "max_error_ms", "drift_ppm", "delay_min_ms", "segment", "state",
@@ -132,6 +132,7 @@ export class VehicleView {
       "95 % error (u95)": within(errorToRead(known.u95_ms), "± "),
       Drift: known.drift_ppm === null ? "–" : `${plain(known.drift_ppm, 1)}${known.drift_error_ppm === null ? "" : ` ± ${plain(known.drift_error_ppm, 1).replace("+", "")}`} ppm`,
       "Min delay": unit(milliseconds(known.delay_min_ms), "ms"),
+      Path: row.path === null ? "–" : (PATHS[row.path] ?? row.path),
       "Last seen": ago(this.fleet.seenAge(row)),
       Exchanges: count(row.exchanges),
       Rejected: count(row.rejected),

@@ -23,6 +23,9 @@ export const MEANING = {
 // What a conditional result assumes.
 export const CONDITION = "holds unless the vehicle’s clock was set or slewed since its last answer";
 
+// The way of a vehicle's exchanges.
+export const PATHS = { mqtt: "over the broker", udp: "direct (UDP)", http: "over HTTP" };
+
 export const ERRORS = {
   timeout: "no answer in time",
   network_error: "not reachable",

@@ -1,0 +1,137 @@
+"""Readings of a wall clock beside a bound that may be narrower: nothing that they resolve counts as rest."""
+
+import random
+
+import pytest
+
+from schemas.exchange import UDP, Exchange
+from tests.effort import tries
+from topside_agent.estimator import OffsetEstimator, smooth
+from topside_agent.estimator.direct_slews import follows_at_once, is_blunt, slew_of, unexplained_ns
+from topside_agent.estimator.recent_readings import RecentReadings
+from topside_agent.estimator.slews import FASTEST, Reading
+
+S, MS, US = 1_000_000_000, 1_000_000, 1_000
+SHARP_NS = 200
+
+
+def readings(*differences_ns, every_ns=S // 10, resolution_ns=SHARP_NS):
+    return [Reading(at * every_ns, each, resolution_ns) for at, each in enumerate(differences_ns)]
+
+
+def test_a_clock_that_shows_no_move_is_as_fast_as_its_readings_leave_open():
+    assert slew_of(readings(0, 100, -200)) == pytest.approx((0.0, 700 / (S // 10)))
+
+
+def test_a_slew_of_less_than_twenty_microseconds_between_readings_has_its_rate():
+    rate, most = slew_of(readings(0, 5_000, 10_100))
+    assert rate == pytest.approx(51e-6)
+    assert 55e-6 < most < 60e-6
+
+
+def test_a_rate_that_changes_or_is_not_known_may_have_been_the_fastest():
+    assert slew_of([]) == slew_of(readings(0)) == (0.0, FASTEST)
+    assert slew_of(readings(0, 0, 5_000))[1] == FASTEST
+    assert slew_of(readings(0, 5_000, 0))[1] == FASTEST
+    assert slew_of(readings(0, 5_000, 10_000, every_ns=3 * S))[1] == FASTEST
+    assert slew_of(readings(0, S)) == (0.0, FASTEST)  # a step shows no rate
+
+
+def test_what_the_rate_before_does_not_explain_counts_with_what_both_readings_resolve():
+    assert unexplained_ns(readings(0)) == 0
+    assert unexplained_ns(readings(0, 300)) == 0
+    assert unexplained_ns(readings(0, 0, 1_000)) == 1_400
+    assert unexplained_ns(readings(0, 5_000, 10_000)) == 0
+    assert unexplained_ns(readings(0, 5_000, 13_000)) == 8_400
+    assert unexplained_ns(readings(0, 300), blurred=True) == 700
+
+
+def test_a_reading_beside_another_or_a_blunt_one_shows_no_rate_unless_the_clock_moved():
+    first = Reading(0, 0, SHARP_NS)
+    assert follows_at_once(first, Reading(MS, 300, SHARP_NS), 100 * US)
+    assert follows_at_once(first, Reading(50 * MS, 300, SHARP_NS), 80 * MS)
+    assert not follows_at_once(first, Reading(50 * MS, 300, SHARP_NS), 100 * US)
+    assert not follows_at_once(first, Reading(MS, 5_000, SHARP_NS), 100 * US)
+    assert is_blunt(first, Reading(S // 10, 0, 9 * US))
+    assert not is_blunt(first, Reading(5 * S, 0, 9 * US))
+    recent = RecentReadings()
+    for each in (first, Reading(S // 10, 0, 9 * US), Reading(S // 5, 1_000, SHARP_NS)):
+        recent.add_directly(each, cut=False, delay_ns=100 * US, direct=True)
+    assert recent.unexplained_ns == 1_400  # not hidden behind the blunt one
+
+
+def test_a_move_of_which_an_answer_that_overtook_another_tells_is_in_that_ones_row():
+    """It is read between two that show none: the clock was set, and set back."""
+    made = [exchange for exchange, _ in exchanges((0, 0), trains=20)]
+    last = made[29]
+    late = last.model_copy(update={"seq": 900, "destination_ns": last.destination_ns + 100 * MS})
+    step_ns = 2 * MS
+    origin_ns = last.origin_ns + 50 * MS
+    between = last.model_copy(
+        update={
+            "seq": 901,
+            "origin_ns": origin_ns,
+            "receive_ns": origin_ns + 300 * US + step_ns,
+            "transmit_ns": origin_ns + 300 * US + step_ns,
+            "destination_ns": origin_ns + 600 * US,
+            "pi_realtime_minus_raw_ns": step_ns,
+        }
+    )
+    (row,) = (
+        row for row in smooth([*made, late, between]).rows if row.topside_unix_ns == late.destination_ns
+    )
+    assert row.upper_ns >= step_ns
+
+
+def exchanges(step, *, side="pi", trains=60, way_ns=(300 * US, 300 * US), rate=0.0):
+    """Trains of three that are under way together; `step`: (ns after the first origin, ns) of one clock."""
+    at_ns, size_ns = step
+
+    def difference_ns(which, now_ns):
+        return round(now_ns * rate) * (which == "pi") + size_ns * (which == side and now_ns >= at_ns)
+
+    made = []
+    for seq in range(3 * trains):
+        origin = (seq // 3) * S // 4 + seq % 3 * 20 * US
+        turned, arrived = origin + way_ns[0], origin + sum(way_ns)
+        pi, topside = difference_ns("pi", turned), difference_ns("topside", arrived)
+        exchange = Exchange(
+            vehicle="rov1",
+            topside="surface",
+            method=UDP.name,
+            seq=seq,
+            boot_id="boot",
+            origin_ns=S + origin + topside,
+            receive_ns=S + turned + pi,
+            transmit_ns=S + turned + pi,
+            destination_ns=S + arrived + topside,
+            pi_realtime_minus_raw_ns=pi,
+            topside_realtime_minus_raw_ns=topside,
+            resolution_ns=SHARP_NS,
+        )
+        made.append(
+            (exchange, [difference_ns("pi", at) - difference_ns("topside", at) for at in (turned, arrived)])
+        )
+    return made
+
+
+@pytest.mark.parametrize("size_ns", [1_500, -20 * US, 3 * MS, -S])
+@pytest.mark.parametrize("seed", range(tries(4)))
+def test_a_step_while_a_train_is_under_way_makes_no_row_wrong_and_few_wide(size_ns, seed):
+    at_ns = 30 * S // 4 + random.Random(seed).randrange(280 * US, 700 * US)
+    made = exchanges((at_ns, size_ns))
+    truths = {exchange.destination_ns: arrived for exchange, (_, arrived) in made}
+    rows = [row for row in smooth([exchange for exchange, _ in made]).rows if row.state == "ok"]
+    assert all(row.lower_ns <= truths[row.topside_unix_ns] <= row.upper_ns for row in rows)
+    assert sum(row.max_error_ns < 310 * US for row in rows) >= len(made) - 15
+
+
+@pytest.mark.parametrize("rate", [0.0, 60e-6])
+@pytest.mark.parametrize("seed", range(tries(4)))
+def test_a_step_of_topside_on_the_way_back_is_within_the_result(rate, seed):
+    at_ns = 30 * S // 4 + random.Random(seed).randrange(310 * US, 640 * US)
+    estimator = OffsetEstimator()
+    for exchange, (turned, _) in exchanges((at_ns, 5 * US), side="topside", rate=rate):
+        estimator.add(exchange)
+        found = estimator.estimate()
+        assert found.lower_ns <= turned <= found.upper_ns

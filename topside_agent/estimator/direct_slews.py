@@ -1,0 +1,158 @@
+"""How fast a wall clock is being slewed, where exchanges came directly: readings are taken at their word.
+
+As `slews`, but nothing below what two readings resolve counts as rest: the bound may be narrower than any
+reading. What a clock may have moved within that is in the rate.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from topside_agent.estimator.constraints import delays_ns, on_raw
+from topside_agent.estimator.slews import FASTEST, FOLLOWED_NS, STEADY, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from topside_agent.estimator.blocks import Integers
+    from topside_agent.estimator.exchanges import Exchanges
+
+_AT_ONCE_NS = 10_000_000
+"""Within so much, or while both are under way, what two readings resolve would make any rate."""
+_BLUNT = 4
+"""A reading that resolves so many times less than the one before it shows nothing of the next interval."""
+_TOGETHER = 256
+"""So many readings are looked through for the next one that is apart."""
+
+
+class _Interval(NamedTuple):
+    """Between two readings: ns, and what both resolve."""
+
+    elapsed_ns: int
+    moved_ns: int
+    within_ns: int
+
+    @property
+    def moved(self) -> bool:
+        return abs(self.moved_ns) > self.within_ns
+
+    @property
+    def stepped(self) -> bool:
+        """Or suspended, rebooted, or not in this order."""
+        return self.elapsed_ns <= 0 or abs(self.moved_ns) > FASTEST * self.elapsed_ns + self.within_ns
+
+    @property
+    def least(self) -> float:
+        """The least rate, ns/ns."""
+        return (self.moved_ns - self.within_ns) / self.elapsed_ns
+
+    @property
+    def greatest(self) -> float:
+        return (self.moved_ns + self.within_ns) / self.elapsed_ns
+
+
+def _between(before: Reading, now: Reading) -> _Interval:
+    return _Interval(
+        now.at_ns - before.at_ns,
+        now.difference_ns - before.difference_ns,
+        now.resolution_ns + before.resolution_ns,
+    )
+
+
+def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
+    """As `slews.slew_of`: the rate of the last interval, 0 if it shows none, and how far it can be from 0."""
+    each = [found for pair in pairwise(readings) if not (found := _between(*pair)).stepped]
+    if not each:
+        return 0.0, FASTEST
+    most = max(max(abs(one.least), abs(one.greatest)) for one in each)
+    if not any(one.moved for one in each):
+        return 0.0, min(most, FASTEST)
+    rates = [one.moved_ns / one.elapsed_ns for one in each]
+    one_rate = max(one.least for one in each) <= min(one.greatest for one in each)
+    steady = one_rate or min(rates) >= STEADY * max(rates) > 0 or max(rates) <= STEADY * min(rates) < 0
+    followed = not any(one.moved and one.elapsed_ns > FOLLOWED_NS for one in each)
+    return rates[-1], min(most / STEADY, FASTEST) if steady and followed else FASTEST
+
+
+def unexplained_ns(readings: Sequence[Reading], *, blurred: bool = False) -> float:
+    """As `slews.unexplained_ns`, with what both readings resolve; the whole move where a rate explains less.
+
+    `blurred`: the last one is not of a direct exchange, or not as sharp as those before: what it does not
+    resolve counts as a move.
+    """
+    if len(readings) < 2:  # noqa: PLR2004 - an interval has two ends
+        return 0.0
+    last = _between(*readings[-2:])
+    if not last.moved:
+        return abs(last.moved_ns) + last.within_ns if blurred else 0.0
+    apart_ns, allowed_ns = abs(last.moved_ns), 0.0
+    if len(readings) > 2 and last.elapsed_ns > 0:  # noqa: PLR2004
+        earlier = _between(*readings[-3:-1])
+        if earlier.moved and not earlier.stepped:
+            apart_ns = abs(last.moved_ns - round(earlier.moved_ns / earlier.elapsed_ns * last.elapsed_ns))
+            allowed_ns = last.within_ns + earlier.within_ns * last.elapsed_ns / earlier.elapsed_ns
+    if apart_ns > max(allowed_ns, (1 - STEADY) * abs(last.moved_ns)):
+        return max(apart_ns, abs(last.moved_ns)) + last.within_ns
+    return apart_ns + last.within_ns if blurred else 0.0
+
+
+def follows_at_once(before: Reading, now: Reading, delay_ns: int) -> bool:
+    """Whether a reading shows no rate, since it follows another while exchanges are under way.
+
+    Unless it shows a move: then it counts.
+    """
+    near = abs(now.at_ns - before.at_ns) < max(delay_ns, _AT_ONCE_NS)
+    return near and not _between(before, now).moved
+
+
+def is_blunt(before: Reading, now: Reading) -> bool:
+    """Whether `now` is not to take the place of a reading that resolves far more."""
+    soon = 0 < now.at_ns - before.at_ns < FOLLOWED_NS // 2
+    return soon and now.resolution_ns > _BLUNT * max(before.resolution_ns, 1)
+
+
+class DirectPiReadings:
+    """As `PiReadings`, but beside each reading those count that are apart from it."""
+
+    def __init__(self, exchanges: Exchanges) -> None:
+        pi = np.where(on_raw(exchanges), exchanges.column("pi_realtime_minus_raw_ns"), 0)
+        columns = exchanges.column("transmit_ns") - pi, pi, exchanges.column("resolution_ns")
+        apart_ns = np.maximum(delays_ns(exchanges), _AT_ONCE_NS)
+        self._before, overtaken = _beside(*columns, apart_ns, -1)
+        self.after, following = _beside(*columns, apart_ns, 1)
+        """The places of those; an end's own where there is none."""
+        self.moved_ns = np.maximum(overtaken, following)
+        """How far the clock moved until a later reading that is not apart, with what both resolve; or 0."""
+        self._readings = [*map(Reading, *(column.tolist() for column in columns))]
+
+    def near(self, index: int) -> list[Reading]:
+        """That of this exchange and of those beside it; without a later one two earlier ones."""
+        before, after = int(self._before[index]), int(self.after[index])
+        earlier = int(self._before[before]) if after == index else before
+        return [self._readings[place] for place in sorted({earlier, before, index, after})]
+
+
+def _beside(
+    at_ns: Integers, difference_ns: Integers, resolution_ns: Integers, apart_ns: Integers, step: int
+) -> tuple[Integers, Integers]:
+    """In this direction the place of the next reading that is apart, and the farthest move before it."""
+    own, last = np.arange(at_ns.size), max(at_ns.size - 1, 0)
+    found, moved_ns = np.clip(own + step, 0, last), np.zeros(at_ns.size, dtype=np.int64)
+    for _ in range(_TOGETHER):
+        later_ns = at_ns[found] - at_ns
+        within_ns = resolution_ns[found] + resolution_ns
+        blunt = (resolution_ns[found] > _BLUNT * np.maximum(resolution_ns, 1)) & (
+            np.abs(later_ns) < FOLLOWED_NS // 2
+        )
+        near = (later_ns * step < apart_ns) | blunt  # also where it was overtaken
+        skipped = near & (found > 0) & (found < last)
+        if not skipped.any():
+            break
+        off_ns = np.abs(difference_ns[found] - difference_ns)
+        shown = skipped & (later_ns > 0) & (off_ns > within_ns)
+        moved_ns = np.where(shown, np.maximum(moved_ns, off_ns + within_ns), moved_ns)
+        found[skipped] += step
+    return found, moved_ns

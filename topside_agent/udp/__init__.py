@@ -1,0 +1,1 @@
+"""Topside's end of the direct path: clock exchanges as UDP datagrams, straight to the vehicles."""

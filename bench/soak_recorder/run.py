@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LOOK_S = 0.02
 _AIM_S = 0.3
 _AWAY_S = 1.0
+_STEP_WITHIN_S = 60.0
 
 
 class Soak:
@@ -88,11 +89,21 @@ class Soak:
             self._watch.wait_for_append(_AIM_S)
 
     def _restart_broker(self) -> None:
-        """While the recorder is away and the broker holds messages for it: they are lost with it."""
+        """While the recorder is away and the broker holds messages for it: they are lost with it.
+
+        Not before the step is recorded, for events cannot be asked for again.
+        """
+        deadline = time.monotonic() + _STEP_WITHIN_S
+        while time.monotonic() < deadline and not self._step_is_recorded():
+            self._watch.look()
+            time.sleep(_LOOK_S)
         self._recorder.kill()
         time.sleep(_AWAY_S)
         self._mosquitto.restart()
         self._recorder.start()
+
+    def _step_is_recorded(self) -> bool:
+        return any(event.kind == "step" for event in self._recorder.folder.read_events())
 
     def _verdict(self, window_ns: tuple[int, int]) -> Verdict:
         verdict = Verdict()

@@ -222,7 +222,7 @@ def test_topsides_with_accounts_of_their_own_share_the_vehicles_and_take_over(se
     )
     laptops = vehicles["laptop"]
     until(
-        lambda: agents["tablet"].group._followed._batches.get(laptops),
+        lambda: agents["tablet"].group._nearby._followed._batches.get(laptops),
         what="exchanges that the standby reads",
     )
     agents["laptop"].stop()

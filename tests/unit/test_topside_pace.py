@@ -124,11 +124,25 @@ def test_the_pace_changes_by_lasting_overload_alone():
     assert worked(pace, 1.0, 100)
     assert pace.rate == pytest.approx(0.8)  # 10 ms each: 80 a second take 0.8 s
     assert not any(worked(pace, cost, 80) for cost in (0.8, 0.9, 0.7, 0.85) * 9)
-    assert not any(worked(pace, cost, 80) for cost in (0.3, 0.3, 0.3, 0.3, 0.8, 0.3, 0.4, 0.3, 0.4))
+    assert not any(worked(pace, cost, 80) for cost in (0.3, 0.3, 0.3, 0.3, 0.84, 0.3, 0.4, 0.3, 0.4))
     assert worked(pace, 0.4, 80)
-    assert pace.rate == pytest.approx(1.6)  # what the dearest of five periods allows
+    assert pace.rate == pytest.approx(1.68)  # at which the dearest of five periods would take 0.84 s
     assert [worked(pace, 0.3, 80) for _ in range(5)] == [False] * 4 + [True]
     assert pace.rate == 2
+
+
+def test_work_that_does_not_depend_on_the_rate_leaves_no_time_unused():
+    pace = paced(rate=1, vehicles=3000)
+
+    def busy_s():
+        return 0.5 + pace.rate * 3000 * 150e-6
+
+    for _ in range(4):
+        worked(pace, 2.0, round(3000 * pace.rate))
+    assert busy_s() < 0.7
+    for _ in range(60):
+        worked(pace, busy_s(), round(3000 * pace.rate))
+    assert 0.8 < busy_s() < 0.84
 
 
 def test_a_burst_in_which_each_ping_costs_little_is_no_overload():

@@ -27,14 +27,18 @@ _LEAST_RATE = 0.05
 _MISSED = 2.5
 
 PERIOD_NS = 1_000_000_000
-_BUSY, _WANTED = 0.9, 0.8
-"""Above this share of the time vehicles are measured less often, so that it comes to the other."""
+_BUSY, _WANTED, _FULL = 0.9, 0.8, 0.84
+"""Above the first share of the time vehicles are measured less often, so that it comes to the second.
+
+More often again while it stays below the third: part of the work does not depend on the rate, so that the
+second is reached in several steps.
+"""
 _PATIENCE = 2
 """Periods in a row until something changes."""
 _MORE = 2.0
 """At most so many times longer a period: a machine that had no time for topside may have it again at once."""
-_SURELY, _CALM = 0.85, 5
-"""Vehicles are measured more often again once each of so many periods had this much room."""
+_CALM, _WORTH = 5, 0.97
+"""Periods that show how much more often vehicles can be measured, and by how much it must be."""
 
 
 class PingTime(NamedTuple):
@@ -149,11 +153,11 @@ class Pace:
         overloaded = busy_s > _BUSY * seconds and needed > self.slowdown
         self._overloaded = self._overloaded + 1 if overloaded else 0
         self._needed.append(needed)
-        before, most = self.slowdown, max(self._needed)
+        before, enough = self.slowdown, max(1.0, max(self._needed) * _WANTED / _FULL)
         if self._overloaded >= _PATIENCE:
             self._set(min(needed, _MORE * before, max(1.0, self._rate / _LEAST_RATE)))
-        elif before > 1 and len(self._needed) == _CALM and most < max(1.0, _SURELY * before):
-            self._set(max(1.0, most))
+        elif len(self._needed) == _CALM and enough < _WORTH * before:
+            self._set(enough)
         if self.slowdown == before:
             return False
         self._needed.clear()

@@ -31,12 +31,12 @@ def test_it_is_used_lost_and_used_again_and_no_result_is_wrong(boat):
     until_path(checker, "udp")
     direct = until(lambda: of(exchanges, UDP), what="published direct exchanges")
     assert (direct[0].origin_ns - of(exchanges)[0].destination_ns) / 1e9 < 5 * BUSY
-    assert checker.last("rov1").method == UDP.name
-    assert path_shown(topside) == ["udp"]
+    until(lambda: checker.last("rov1").method == UDP.name, what="a result of a direct exchange")
+    until(lambda: path_shown(topside) == ["udp"], what="the path in the metrics")
     proxy.closed = True
     until_path(checker, "mqtt")
-    assert checker.last("rov1").method == MQTT.name
-    assert path_shown(topside) == ["mqtt"]
+    until(lambda: checker.last("rov1").method == MQTT.name, what="a result of an exchange over MQTT")
+    until(lambda: path_shown(topside) == ["mqtt"], what="the path in the metrics")
     assert longest_pause_s(exchanges) < 2 * BUSY
     opened_ns = time.time_ns()
     proxy.closed = False

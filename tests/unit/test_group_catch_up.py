@@ -10,7 +10,7 @@ from collections import deque
 import pytest
 
 from schemas.messages import ExchangeBatch
-from tests.unit.contracts import EXCHANGE
+from tests.unit.followed_exchanges import exchange_at
 from topside_agent.group import local_socket
 from topside_agent.group.catch_up import CatchUp
 from topside_agent.group.followed import Followed, usable
@@ -69,21 +69,7 @@ class Standby:
 
 
 def exchange(at_ns, **changes):
-    return EXCHANGE.model_copy(
-        update={
-            "topside": "owner",
-            "topside_boot_id": "boot",
-            "instance_id": "owner-1",
-            "seq": at_ns // S,
-            "origin_ns": at_ns - 2_000_000,
-            "receive_ns": at_ns + 4_000_000,
-            "transmit_ns": at_ns + 4_000_000,
-            "destination_ns": at_ns,
-            "topside_realtime_minus_raw_ns": 0,
-            "pi_realtime_minus_raw_ns": 0,
-            **changes,
-        }
-    )
+    return exchange_at(at_ns, **{"topside": "owner"} | changes)
 
 
 def batch(*exchanges):

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.messages import ExchangeBatch
 from schemas.presence import Heartbeat, Member
-from tests.unit.contracts import EXCHANGE
+from tests.unit.followed_exchanges import exchange_at
 from topside_agent.group.actions import Follow, Release, Take, Unfollow, Watch
 from topside_agent.group.decisions import Decisions, OwnResult
 from topside_agent.group.followed import KEEP_NS, Followed, usable
@@ -234,23 +234,6 @@ def test_of_two_that_both_go_on_one_stops_after_all():
 # What a standby keeps
 
 
-def exchange(at_ns, **changes):
-    """One that was made at this RAW, with the vehicle 5 ms ahead and a way of 1 ms out and back."""
-    fields = {
-        "topside_boot_id": "boot",
-        "instance_id": "owner-1",
-        "seq": at_ns // S,
-        "origin_ns": at_ns - 2_000_000,
-        "receive_ns": at_ns + 4_000_000,
-        "transmit_ns": at_ns + 4_000_000,
-        "destination_ns": at_ns,
-        "topside_realtime_minus_raw_ns": 0,
-        "pi_realtime_minus_raw_ns": 0,
-        **changes,
-    }
-    return EXCHANGE.model_copy(update=fields)
-
-
 def kept(*exchanges, now_ns, same=lambda *_: True, received_ns=None, topside="laptop", together=1):
     followed = Followed()
     followed.begin("rov1")
@@ -268,7 +251,7 @@ def kept(*exchanges, now_ns, same=lambda *_: True, received_ns=None, topside="la
 
 
 def test_the_last_two_minutes_are_kept_and_given_in_their_order():
-    made = [exchange(START + second * S) for second in range(300)]
+    made = [exchange_at(START + second * S) for second in range(300)]
     given = kept(*made, now_ns=START + 299 * S)
     assert {each.destination_ns for each in given} <= {START + second * S for second in range(179, 300)}
     assert len(given) > 60
@@ -277,7 +260,7 @@ def test_the_last_two_minutes_are_kept_and_given_in_their_order():
 
 
 def test_of_many_vehicles_at_once_fewer_exchanges_are_used_the_narrowest_and_the_newest_among_them():
-    made = [exchange(START + second * S) for second in range(120)]
+    made = [exchange_at(START + second * S) for second in range(120)]
     made[30] = made[30].model_copy(update={"receive_ns": made[30].receive_ns - 900_000})
     given = {many: kept(*made, now_ns=START + 119 * S, together=many) for many in (1, 50, 300)}
     assert len(given[1]) > 2 * len(given[50]) > 2.4 * len(given[300])
@@ -304,15 +287,14 @@ def test_of_many_vehicles_at_once_fewer_exchanges_are_used_the_narrowest_and_the
 )
 def test_what_was_not_made_by_this_clock_or_cannot_be_true_is_left_out(changes):
     now_ns = START + S
-    assert len(kept(exchange(START), now_ns=now_ns)) == 1
-    assert kept(exchange(START, **changes), now_ns=now_ns, received_ns=now_ns) == []
+    assert len(kept(exchange_at(START), now_ns=now_ns)) == 1
+    assert kept(exchange_at(START, **changes), now_ns=now_ns, received_ns=now_ns) == []
 
 
 def test_of_a_process_that_was_not_proved_to_have_this_clock_nothing_is_used():
-    assert (
-        kept(exchange(START), now_ns=START + S, same=lambda *process: process != ("laptop", "owner-1")) == []
-    )
-    assert kept(exchange(START), now_ns=START + S, topside="tablet") == [], "published by another one"
+    same = ("laptop", "owner-1").__ne__
+    assert kept(exchange_at(START), now_ns=START + S, same=lambda *process: same(process)) == []
+    assert kept(exchange_at(START), now_ns=START + S, topside="tablet") == [], "published by another one"
 
 
 def test_rubbish_sleep_and_floods_are_borne():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,16 @@ def figure(value: float | None, decimals: int, unit: str = "") -> str:
     Without separators of thousands, as everything that is printed in lines: those are read by programs, too.
     """
     return "-" if value is None else f"{value:.{decimals}f} {unit}".rstrip()
+
+
+def error_figure(error: float | None, decimals: int, value: float | None = None) -> str:
+    """`error` with this many decimals, or `-`: rounded up until it holds around `figure` of `value`, too."""
+    if error is None:
+        return "-"
+    shown = Decimal(repr(error))
+    if value is not None:
+        shown += abs(Decimal(figure(value, decimals)) - Decimal(repr(value)))
+    return str(shown.quantize(Decimal(1).scaleb(-decimals), ROUND_CEILING))
 
 
 def span(seconds: float) -> str:

@@ -19,7 +19,7 @@ from tidesync.cli.session import listing
 from tidesync.cli.status import _table
 from tidesync.dashboard.settings import DashboardSettings
 from tidesync.doctor.fleet_checks import vehicle as vehicle_check
-from tidesync.figures import ago, figure, span
+from tidesync.figures import ago, error_figure, figure, span
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.sessions import CLOSING
 from tidesync.fleet.vehicle import CONDITION
@@ -491,3 +491,17 @@ def test_a_stopped_session_that_is_not_written_yet_is_called_so_everywhere():
     done = heard._replace(body=session(state="stopped"))
     assert [entry.lasts for entry in Fleet.of([done]).sessions()] == [False]
     assert CLOSING not in plain_line(done)
+
+
+@pytest.mark.parametrize(
+    ("error", "value", "shown"),
+    [
+        (0.0425, -150.25, "0.0425"),
+        (0.00031, None, "0.0004"),
+        (0.00031, 1.00004, "0.0004"),
+        (0.00036, 1.00005, "0.0005"),
+        (None, 1.0, "-"),
+    ],
+)
+def test_an_error_is_shown_so_wide_that_it_holds_around_the_shown_value(error, value, shown):
+    assert error_figure(error, 4, value) == shown

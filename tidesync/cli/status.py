@@ -17,7 +17,7 @@ from schemas.names import vehicle_name
 from tidesync.cli.session import documents, listing
 from tidesync.client import retained
 from tidesync.errors import NotSoError, named
-from tidesync.figures import ago, figure, in_columns
+from tidesync.figures import ago, error_figure, figure, in_columns
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.model import KINDS, Fleet
 from tidesync.fleet.order import worst_first
@@ -144,7 +144,8 @@ def _columns(row: Row) -> tuple[str, ...]:
     if result is None:
         return (*known, "nobody", "-", "-", "-", "-", "-", "-", "-", "never")
     result = for_people(result)
-    figures = (figure(result.offset_ms, 4), figure(result.max_error_ms, 4), figure(result.u95_ms, 4))
+    max_error = error_figure(result.max_error_ms, 4, result.offset_ms)
+    figures = (figure(result.offset_ms, 4), max_error, figure(result.u95_ms, 4))
     drift, steps = figure(result.drift_ppm, 2), str(result.steps)
     state = state_of(result, old=row.old)
     return (*known, result.topside, state, path_of(result), *figures, drift, steps, ago(row.age_s))

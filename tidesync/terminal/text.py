@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.doubtful import for_people, is_doubtful
 from schemas.instants import iso_from_ns, iso_utc
 from schemas.messages import Event, Info, OffsetResult, SessionState
-from tidesync.figures import ago, distance, figure, is_long, span
+from tidesync.figures import ago, distance, error_figure, figure, is_long, span
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.sessions import CLOSING
 from tidesync.fleet.vehicle import CONDITION, discipline_of, path_of
@@ -124,7 +124,8 @@ def _result(result: OffsetResult) -> str:
         return state_of(result)
     drift = f", drift {result.drift_ppm:+.2f} ppm" if result.drift_ppm is not None else ""
     condition = f"; {CONDITION}" if result.conditional else ""
-    offset = f"{figure(result.offset_ms, 4)} ms ± {figure(result.max_error_ms, 4)}"
+    max_error = error_figure(result.max_error_ms, 4, result.offset_ms)
+    offset = f"{figure(result.offset_ms, 4)} ms ± {max_error}"
     return f"{state_of(result)} {offset}{drift}{condition}"
 
 
@@ -195,7 +196,8 @@ def _offset(result: OffsetResult) -> str:
 def _max_error(result: OffsetResult) -> str:
     if result.max_error_ms is None:
         return "-"
-    return f"{result.max_error_ms:.4f} ms ({figure(result.lower_ms, 4)} to {figure(result.upper_ms, 4)})"
+    max_error = error_figure(result.max_error_ms, 4, result.offset_ms)
+    return f"{max_error} ms ({figure(result.lower_ms, 4)} to {figure(result.upper_ms, 4)})"
 
 
 def _drift(result: OffsetResult) -> str:

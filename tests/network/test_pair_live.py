@@ -23,13 +23,13 @@ APART_NS = OFFSETS_NS["rov2"] - OFFSETS_NS["rov1"]
 def begin(boat):
     for name, offset_ns in OFFSETS_NS.items():
         boat.vehicle(name, offset_ns=offset_ns)
-    return boat.topside(udp=True)
+    return boat.topside()
 
 
 def on_rov1(boat, **connection):
     """A topside on that vehicle's computer: its clock is the vehicle's."""
     settings = {"broker": boat.url} | connection
-    made = TopsideSettings(topside="on-rov1", vehicle=("rov2",), for_pair=True, udp=True, **settings)
+    made = TopsideSettings(topside="on-rov1", vehicle=("rov2",), for_pair=True, **settings)
     return boat.start(GroupAgent(made, boat.clocks["rov1"]))
 
 

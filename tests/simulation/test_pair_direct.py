@@ -18,7 +18,7 @@ from tidesync.sessions.heard import Heard
 from tidesync.sessions.journal import lines_of
 from topside_agent.settings import TopsideSettings
 
-ON_ROV1 = TopsideSettings(topside="on-rov1", vehicle=("rov2",), for_pair=True, udp=True)
+ON_ROV1 = TopsideSettings(topside="on-rov1", vehicle=("rov2",), for_pair=True)
 NAMES = ("rov1", "rov2")
 
 

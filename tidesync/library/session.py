@@ -26,6 +26,7 @@ from tidesync.sessions.correction.topside_clock import topside_runs
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError, UsageError
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.processes import Choice
+from tidesync.sessions.streams import Streams
 from topside_agent.estimator import EstimatorSettings, Rows
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class Session:
         """
         boots, used = self.boots_of(host), self._measured_of(host).topside
         read = self._folder.read_streams(lambda each: each.vehicle == vehicle)
-        streams = read.streams if read else {}
+        streams = read.streams if read else Streams()
         return [
             topside
             for stream in streams
@@ -270,7 +271,7 @@ def _spans(exchanges: Exchanges, name: str) -> dict[str | None, tuple[int, int]]
 
 
 def _is_of(name: str, label: str | None, labels: Labels) -> bool:
-    return getattr(labels, name) == label
+    return bool(getattr(labels, name) == label)
 
 
 def _answer(name: str, found: Corrections, read: Times) -> NDArray[np.void]:

@@ -158,10 +158,12 @@ class DirectPiReadings:
         for begin in range(0, blurred.size, _CHUNK):
             part = slice(begin, begin + _CHUNK)
             earlier, before, own, after = self._places(part)
-            intervals = [self._between(*each) for each in ((earlier, before), (before, own), (own, after))]
+            first, second, last = (
+                self._between(*each) for each in ((earlier, before), (before, own), (own, after))
+            )
             with np.errstate(divide="ignore", invalid="ignore"):
-                fastest[part] = _fastest(_Intervals(*map(np.stack, zip(*intervals, strict=True))))
-                unexplained_ns[part] = _unexplained_ns(*intervals[1:], blurred[part])
+                fastest[part] = _fastest(_Intervals(*map(np.stack, zip(first, second, last, strict=True))))
+                unexplained_ns[part] = _unexplained_ns(second, last, blurred[part])
         return fastest, unexplained_ns
 
     def _places(self, part: slice) -> tuple[Integers, Integers, Integers, Integers]:
@@ -172,9 +174,10 @@ class DirectPiReadings:
     def _between(self, before: Integers, now: Integers) -> _Intervals:
         at_ns, difference_ns, resolution_ns = self._columns
         far = difference_ns[now].astype(float) - difference_ns[before]
-        moved_ns = np.where(np.abs(far) < _FAR_NS, difference_ns[now] - difference_ns[before], far)
-        within_ns = resolution_ns[now].astype(float) + resolution_ns[before]
-        return _Intervals((at_ns[now] - at_ns[before]).astype(float), moved_ns, within_ns)
+        near = (difference_ns[now] - difference_ns[before]).astype(float)
+        within_ns = (resolution_ns[now] + resolution_ns[before]).astype(float)
+        elapsed_ns = (at_ns[now] - at_ns[before]).astype(float)
+        return _Intervals(elapsed_ns, np.where(np.abs(far) < _FAR_NS, near, far), within_ns)
 
 
 def _fastest(each: _Intervals) -> Floats:
@@ -195,11 +198,13 @@ def _fastest(each: _Intervals) -> Floats:
 
 
 def _most(shown: NDArray[np.bool_], values: Floats) -> Floats:
-    return np.where(shown, values, -np.inf).max(axis=0)
+    found: Floats = np.where(shown, values, -np.inf).max(axis=0)
+    return found
 
 
 def _least(shown: NDArray[np.bool_], values: Floats) -> Floats:
-    return np.where(shown, values, np.inf).min(axis=0)
+    found: Floats = np.where(shown, values, np.inf).min(axis=0)
+    return found
 
 
 def _unexplained_ns(earlier: _Intervals, last: _Intervals, blurred: NDArray[np.bool_]) -> Floats:

@@ -160,6 +160,11 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Pin
     )
     udp: bool = Field(default=False, description="Measure directly by UDP too, where vehicles answer it")
     no_udp: bool = Field(default=False, description="Measure over the broker alone, whatever else is set")
+    hardware_stamps: bool = Field(
+        default=False,
+        description="Have the network hardware stamp vehicles' datagrams, where it can stamp every one;"
+        " turning that on needs CAP_NET_ADMIN",
+    )
     shared_state: Path | None = Field(
         None,
         description="File in memory for tidesync.interval() in this computer's programs, or off  [default: "

@@ -187,7 +187,7 @@ def test_a_device_that_vanishes_ends_its_stamps_and_another_one_may_come(caplog)
     assert machine.arrived(machine.now_ns - 10 * US, interface=3, device=3).by_hardware
 
 
-def test_an_interface_that_has_another_clock_now_is_opened_anew():
+def test_an_interface_that_has_another_clock_now_is_opened_again():
     machine = used()
     machine.kernel.number = 1
     machine.run(11)

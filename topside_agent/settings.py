@@ -158,8 +158,10 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Pin
         le=10_000,
         description="Least delay out less that back, if known, ms: half of it is taken off the offset",
     )
-    udp: bool = Field(default=False, description="Measure directly by UDP too, where vehicles answer it")
-    no_udp: bool = Field(default=False, description="Measure over the broker alone, whatever else is set")
+    no_udp: bool = Field(
+        default=False,
+        description="Measure over the broker alone, not directly by UDP where vehicles answer it",
+    )
     hardware_stamps: bool = Field(
         default=False,
         description="Have the network hardware stamp vehicles' datagrams, where it can stamp every one;"

@@ -54,7 +54,7 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
     boat.start(wire.connection)
     assert wire.connection.wait_until_subscribed(60)
     checker = boat.checker()
-    boat.topside(group="fleet", udp=True)
+    boat.topside(group="fleet")
     vehicle = boat.vehicle("rov1", offset_ns=-3 * S)
     boat.recorder(tmp_path)
     checker.until_state("rov1", "locked")

@@ -234,7 +234,7 @@ def test_no_bound_ever_excludes_the_truth_on_a_loaded_machine(mosquitto_boat, mo
         monkeypatch.setattr(make_client_module, "client_class", lambda: PlainClient)
     clock = SimulatedClock(SystemClock(), offset_ns=-42 * S, drift_ppm=-80.0)
     with hogs(os.cpu_count() or 1):
-        recorder = measured(mosquitto_boat, 150, clock, burst=50, udp=True, no_udp=False)
+        recorder = measured(mosquitto_boat, 150, clock, burst=50, no_udp=False)
         mosquitto_boat.vehicle("rov2", clock)  # two vehicles: messages queue behind each other
         until(
             lambda: {one.vehicle for one in recorder.exchanges} == {"rov1", "rov2"}, 30, "exchanges of both"

@@ -212,7 +212,7 @@ def test_an_agent_of_another_version_or_without_kernel_stamps_is_warned_of(
         (None, None, "mqtt", "ok", "offers none"),
         (1, False, "udp", "ok", "in use"),
         (1, False, None, "ok", "offered"),
-        (1, False, "mqtt", "ok", "--udp"),
+        (1, False, "mqtt", "warn", "came over mqtt"),
         (1, True, "udp", "warn", "can read the key"),
     ],
 )

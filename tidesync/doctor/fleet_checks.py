@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOOK_ABOVE = "what is said of the broker above comes first"
 _CLOCKS_DIFFER_S = 5.0
+_USED = {True: "in use, by UDP", False: "offered over UDP"}
 _SLOW_MS = 35.0
 
 _OTHER_ERROR = "this version does not know that error, so relies on nothing: install one version everywhere"
@@ -172,20 +173,22 @@ def direct_path(name: str, info: Info, result: OffsetResult | None) -> Finding:
     check, path = f"direct path to {name}", None if result is None else path_of(result)
     if info.udp is None:
         return ok(check, "its agent offers none (`--no-udp`, or an earlier version)")
-    if path != "udp":
-        return ok(
-            check,
-            "offered, not used: topside needs `--udp`, the right to ask (accounts made by this version), and"
-            " the vehicle's UDP port (`--udp-port`; a firewall, a container's published port)",
-        )
     if info.udp_key_public:
         return warn(
             check,
-            "in use, by UDP; its agent has no account, so whoever reaches the broker can read the"
+            f"{_USED[path == 'udp']}; its agent has no account, so whoever reaches the broker can read the"
             " key and forge exchanges",
             "make accounts: `tidesync up`, or `tidesync broker add-vehicle` and add-topside",
         )
-    return ok(check, "in use, by UDP")
+    if path == "udp" or result is None:
+        return ok(check, _USED[path == "udp"])
+    return warn(
+        check,
+        f"offered over UDP, but the newest exchanges came over {path}",
+        "unless topside has `--no-udp`: may it reach the vehicle's UDP port (`--udp-port`; a firewall, a"
+        " container's published port)?"
+        " Accounts made by an earlier version lack the right: make them again",
+    )
 
 
 def unreadable(seen: Observations) -> Iterator[Finding]:

@@ -102,7 +102,7 @@ class DirectPaths:
 
     def start(self) -> None:
         """Use direct paths, if the settings allow it."""
-        if self._settings.udp and not self._settings.no_udp:
+        if not self._settings.no_udp:
             hardware = self._settings.hardware_stamps
             self.transport = UdpTransport(self._clock, self.report, hardware=hardware)
             self.transport.start()

@@ -186,13 +186,13 @@ def _received_by(flags: int) -> StampKind:
 class Requester:
     """Numbers and seals requests, and pairs answers with them; several may be under way."""
 
-    def __init__(self, vehicle: str, terms: PathTerms, first_seq: int = 1) -> None:
+    def __init__(self, vehicle: str, terms: PathTerms) -> None:
         self.session = terms.session
         self.timeouts = 0
         self._vehicle = vehicle
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._seal = Seal(terms.key)
-        self._seq = first_seq - 1
+        self._seq = 0
         self._outstanding: dict[int, Sent] = {}
         self._held: deque[_Held] = deque()
 

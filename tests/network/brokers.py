@@ -47,6 +47,10 @@ class RunningBroker:
         return [MOSQUITTO, "-c", str(config)]
 
     def _listens(self):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
-            return True
-        return False
+        return listens(self.port)
+
+
+def listens(port):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        return True
+    return False

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from tests.command_line import tidesync
-from tests.network.brokers import MOSQUITTO, RunningBroker
+from tests.network.brokers import MOSQUITTO, RunningBroker, listens
 from tests.ports import free_port
 
 CONFIGURATIONS = Path(__file__).parents[2] / "broker"
@@ -61,6 +61,9 @@ class SecuredBroker(RunningBroker):
 
     def log(self):
         return (self.folder / "mosquitto.log").read_text()
+
+    def _listens(self):
+        return all(map(listens, self.ports.values()))
 
     def _command(self):
         text = (CONFIGURATIONS / self.configuration).read_text(encoding="utf-8")

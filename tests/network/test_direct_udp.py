@@ -91,6 +91,28 @@ def test_exchanges_come_stamped_by_the_kernels_and_hold_the_truth(host, transpor
         until(lambda: service.counts().kernel_transmit, what="a kernel stamp of the last departure")
 
 
+@pytest.mark.skipif(not LINUX, reason="Linux has these stamps")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_interface_without_a_hardware_clock_is_named_and_the_kernels_stamps_go_on(
+    host, services, heard, caplog
+):
+    caplog.set_level("INFO")
+    service, transport = (
+        services(hardware=True),
+        UdpTransport(SystemClock(), heard.events.extend, hardware=True),
+    )
+    transport.start()
+    transport.measure("rov1", terms(Address(host, service.port)))
+    kinds = ("origin_stamp", "receive_stamp", "transmit_stamp", "destination_stamp")
+    until(
+        lambda: any({getattr(e, kind) for kind in kinds} == {"kernel"} for e in heard.exchanges()),
+        what="an exchange of kernel stamps alone",
+    )
+    transport.stop()
+    assert all(map(holds_truth, heard.exchanges()))
+    assert caplog.text.count("no hardware stamps on lo: its driver names no hardware clock") == 2
+
+
 def test_a_simulated_clocks_exchanges_are_of_that_clock(transport, services, heard):
     clock = SimulatedClock(SystemClock(), offset_ns=10**10, drift_ppm=100.0)
     service = services(clock)

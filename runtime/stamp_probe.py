@@ -26,7 +26,7 @@ _MOST_SET = 1
 
 
 def kernel_stamps_by(machine: Clock) -> bool:
-    """Whether the kernel stamps by `machine`: tried once in a process, and taken for granted of no real clock."""
+    """Whether the kernel stamps by `machine`, which a process tries once; any other clock: yes."""
     return not isinstance(machine, SystemClock) or _known(machine.realtime_ns)
 
 

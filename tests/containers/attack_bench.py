@@ -85,7 +85,8 @@ class AttackBench:
         self.checker.connection.start()
         self._read_everything()
         self.checker.until_locked(["rov1", "rov2", "rov3"], 60)
-        self.fleet.operator("session", "start", "--mission", "attacked", "--name", "attacked")
+        begin = ("start", "--mission", "attacked", "--name", "attacked", "--timeout", "60")
+        self.fleet.operator("session", *begin)
         self.broker_began = self.broker_start()
         threading.Thread(target=self._sample, daemon=True).start()
 

@@ -176,7 +176,7 @@ class StampedSocket:
         return refusal
 
 
-def listening(setting: str, host: str, port: int) -> StampedSocket:
+def listening(setting: str, host: str, port: int, make: type[StampedSocket] = StampedSocket) -> StampedSocket:
     """A socket bound to `port` of `host`, or of all addresses of both families where `host` is empty.
 
     ListenError names `setting`, the address and the reason.
@@ -184,17 +184,16 @@ def listening(setting: str, host: str, port: int) -> StampedSocket:
     families = _families(host)
     for family in families:
         try:
-            return _bound(family, host, port)
+            return _bound(make(family), host, port)
         except OSError as error:
             if family is families[-1] or error.errno == errno.EADDRINUSE:
                 raise _listen_error(setting, host, port, error) from None
     raise AssertionError
 
 
-def _bound(family: socket.AddressFamily, host: str, port: int) -> StampedSocket:
-    stamped = StampedSocket(family)
+def _bound(stamped: StampedSocket, host: str, port: int) -> StampedSocket:
     try:
-        if not host and family is socket.AF_INET6:
+        if not host and stamped.socket.family is socket.AF_INET6:
             stamped.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         stamped.socket.bind((host, port))
     except OSError:

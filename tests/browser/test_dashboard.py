@@ -77,7 +77,7 @@ def test_a_vehicles_page_draws_its_curves_and_lists_its_steps(boat, visit):
     visited.row("rov1").locator(".name").click()
     expect(page.locator("h1")).to_contain_text("rov1")
     expect(page.locator('.graph .js-fill[d^="M"]')).not_to_have_count(0)
-    curves = page.locator('.graph .js-line[d^="M"]')  # offset, max error, delay, drift; more pieces where they are cut
+    curves = page.locator('.graph .js-line[d^="M"]')  # of four graphs; more pieces where they are cut
     expect(curves.nth(3)).to_be_attached()
     boat.step("rov1", 2 * S)
     expect(page.locator(".incidents li[data-kind=step]")).to_contain_text("clock stepped +2.000 s")

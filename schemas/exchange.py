@@ -58,7 +58,7 @@ MAX_ROUND_TRIP_NS = 3600 * 10**9
 """No program waits longer for an answer. A shorter round trip is a true constraint, however weak."""
 
 
-NOT_SAID = b',"origin_stamp":null,"destination_stamp":null}'
+UNSTATED = b',"origin_stamp":null,"destination_stamp":null}'
 """The end of an exchange's text that is left out: few topsides have such hardware."""
 
 
@@ -105,7 +105,7 @@ class Exchange(Message):
     def encode(self) -> bytes:
         """As of any message, without topside's kinds of stamp where there are none."""
         text = super().encode()
-        return text[: -len(NOT_SAID)] + b"}" if text.endswith(NOT_SAID) else text
+        return text[: -len(UNSTATED)] + b"}" if text.endswith(UNSTATED) else text
 
     @property
     def delay_ns(self) -> int:

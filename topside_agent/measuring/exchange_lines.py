@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from schemas.exchange import NOT_SAID, Exchange
+from schemas.exchange import UNSTATED, Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,4 +74,4 @@ class LineWriter:
             b'"%b":%b' % (name.encode(), b"null" if name in null else text) for name, text in self._parts
         ]
         text = b"{" + b",".join(parts) + b"}"
-        return text[: -len(NOT_SAID)] + b"}" if text.endswith(NOT_SAID) else text
+        return text[: -len(UNSTATED)] + b"}" if text.endswith(UNSTATED) else text

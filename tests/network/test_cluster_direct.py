@@ -61,6 +61,11 @@ class Clustered:
         )
 
 
+def is_refused(connection):
+    """What is subscribed to; RabbitMQ ends the connection instead of an answer."""
+    return connection.refusal or "access list" in (connection.last_problem or "")
+
+
 @pytest.fixture
 def clustered(request, tmp_path):
     kind, ping_connection = request.param
@@ -82,7 +87,7 @@ def test_it_is_agreed_goes_on_while_topsides_node_is_dead_and_is_agreed_again_ov
     agent, topside = clustered.vehicle(), clustered.topside()
     clustered.until_direct("at first")
     for each in clustered.thieves:
-        until(lambda thief=each: thief.connection.refusal, what="the refusal")
+        until(lambda thief=each: is_refused(thief.connection), PATIENCE_S, "the refusal")
     clustered.cluster.nodes[0].kill()
     made = topside.counts().vehicles[0].paths["udp"]
     until(lambda: topside.counts().vehicles[0].paths["udp"] > made + 20, what="more direct exchanges")

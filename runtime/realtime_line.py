@@ -41,6 +41,8 @@ class RawStamp(NamedTuple):
     half_ns: int
     realtime_minus_raw_ns: int
     """At that instant, as wrong."""
+    by_hardware: bool = False
+    """Whether the network hardware took it; else the kernel."""
 
 
 class _Generation(NamedTuple):

@@ -31,6 +31,8 @@ MAGIC = b"TSx1"
 REQUEST, ANSWER = 1, 2
 RECEIVE_BY_KERNEL, EARLIER_BY_KERNEL = 1, 2
 """Flags: `receive_raw_ns` is the kernel's stamp; `earlier_transmit_raw_ns` is there, and the kernel's."""
+RECEIVE_BY_HARDWARE, EARLIER_BY_HARDWARE = 4, 8
+"""With the former: it is the network hardware's."""
 LAST_SEQ = 2**32 - 1
 WIDEST_NS = 2**32 - 1
 """The largest resolution that fits; what is coarser is not sent."""

@@ -167,6 +167,11 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Pin
         default=False,
         description="Measure over the broker alone, not directly by UDP where vehicles answer it",
     )
+    hardware_stamps: bool = Field(
+        default=False,
+        description="Have the network hardware stamp vehicles' datagrams, where it can stamp every one;"
+        " turning that on needs CAP_NET_ADMIN",
+    )
     shared_state: Path | None = Field(
         None,
         description="File in memory for tidesync.interval() in this computer's programs, or off  [default: "

@@ -465,7 +465,7 @@ def test_a_page_that_takes_nothing_is_disconnected(feed, monkeypatch):
 
     async def page():
         stream = EventStream(feed, counted)({"type": "http", "method": "GET"}, receive, send)
-        await asyncio.wait_for(stream, 10)
+        await asyncio.wait_for(stream, 60)
 
     asyncio.run(page())
     assert sent == ["http.response.start", "http.response.body"]

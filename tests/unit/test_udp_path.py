@@ -18,7 +18,6 @@ from tests.unit.udp_conversation import (
     terms,
 )
 from topside_agent.udp.addresses import Addresses
-from topside_agent.udp.path import DirectPath
 
 
 def test_a_lost_datagram_is_asked_again_long_before_the_time_out():
@@ -185,15 +184,6 @@ def test_another_rate_of_the_same_session_goes_on_with_its_numbers():
     assert following.request.seq > last
     assert talk.take(talk.answer(following)) is not None
     assert talk.path.counts.refused == {}
-
-
-def test_a_path_that_is_made_again_repeats_no_number_of_its_session():
-    first = Conversation(rate=50.0)
-    for _ in range(200):
-        first.take(first.answer(*first.next_sent()))
-    again = DirectPath("rov1", terms(), first.now_ns + S)
-    to_send, _ = again.serve(first.now_ns + S)
-    assert to_send[0].request.seq > first.sent[-1].request.seq
 
 
 def test_the_end_hands_out_what_is_held():

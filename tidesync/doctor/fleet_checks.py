@@ -10,7 +10,7 @@ from schemas.doubtful import is_doubtful
 from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.doctor.group_checks import groups, measured_by_several
-from tidesync.figures import ago, span
+from tidesync.figures import ago, bound_figure, span
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.order import Rank, measured, rank
 from tidesync.fleet.vehicle import discipline_of, path_of, topsides_twice
@@ -138,7 +138,7 @@ def _vehicle(row: Row) -> Finding:
             f"{state}, but no exchange took less than {result.delay_min_ms:.0f} ms",
             "over a cable that is Nagle's algorithm (`set_tcp_nodelay true` at the broker), or a bridge",
         )
-    bound = "" if result.max_error_ms is None else f", max error {result.max_error_ms:.3f} ms"
+    bound = "" if result.max_error_ms is None else f", max error {bound_figure(result.max_error_ms, 3)} ms"
     return ok(check, state + bound)
 
 

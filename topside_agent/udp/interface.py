@@ -56,6 +56,8 @@ class DirectExchange(NamedTuple):
     """Whether topside's realtime was set while the exchange ran."""
     generation: int
     """`UdpTransport.generation` when the request was sent: drop it if that has changed since."""
+    origin_stamp: StampKind | None = None
+    destination_stamp: StampKind | None = None
 
 
 class PathState(NamedTuple):

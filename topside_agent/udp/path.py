@@ -38,8 +38,6 @@ _OVERDUE_NS = 750_000_000
 """Between looks for what was held or waited for too long."""
 _ROUND_NS = 20_000_000
 _BURST, _BURST_INTERVAL_NS = 16, 20_000_000
-_SEQ_NS, _SEQS = 10_000_000, 2**31
-"""Requests are numbered from RAW in this unit on, more often than which none is sent for long."""
 
 
 class ToSend(NamedTuple):
@@ -72,7 +70,7 @@ class DirectPath:
         self._requesters: list[Requester] = []
         """Of the session, after that of the one before while something of it is under way."""
         self._addresses = Addresses(terms.addresses)
-        self._begin(terms, now_ns)
+        self._begin(terms)
         self._take(terms)
 
     def renew(self, terms: PathTerms, now_ns: int) -> list[PathState]:
@@ -81,7 +79,7 @@ class DirectPath:
             for requester in self._requesters:
                 requester.close()
             self._timeouts += self._requester.timeouts
-            self._begin(terms, now_ns)
+            self._begin(terms)
         if terms.addresses[:MOST_ADDRESSES] != self._addresses.all:
             self._addresses = Addresses(terms.addresses, self._addresses.used)
             self._search_ns = now_ns
@@ -208,9 +206,9 @@ class DirectPath:
 
     # Inside
 
-    def _begin(self, terms: PathTerms, now_ns: int) -> None:
-        """A session, which may be one that a path of before had: its numbers go on with the time."""
-        self._requester = Requester(self.vehicle, terms, first_seq=now_ns // _SEQ_NS % _SEQS + 1)
+    def _begin(self, terms: PathTerms) -> None:
+        """A session; a path that is made again has another one."""
+        self._requester = Requester(self.vehicle, terms)
         self._requesters = [*self._requesters[-1:], self._requester]
         self._unanswered, self._silent_since_ns = 0, None
 

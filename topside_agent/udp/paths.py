@@ -103,7 +103,8 @@ class DirectPaths:
     def start(self) -> None:
         """Use direct paths, if the settings allow it."""
         if not self._settings.no_udp:
-            self.transport = UdpTransport(self._clock, self.report)
+            hardware = self._settings.hardware_stamps
+            self.transport = UdpTransport(self._clock, self.report, hardware=hardware)
             self.transport.start()
 
     def stop(self) -> None:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from runtime.clock import FASTEST_SLEW_PPM
 from schemas.datagram import (
     ANSWER,
+    EARLIER_BY_HARDWARE,
     EARLIER_BY_KERNEL,
+    RECEIVE_BY_HARDWARE,
     RECEIVE_BY_KERNEL,
     Answer,
     Request,
@@ -26,6 +28,7 @@ from topside_agent.udp.interface import DirectExchange
 if TYPE_CHECKING:
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
+    from schemas.exchange import StampKind
     from topside_agent.udp.interface import Address, PathTerms
 
 Refusal = Literal["unknown", "tag", "slept", "invalid_pi_time"]
@@ -75,7 +78,18 @@ class Sent(NamedTuple):
 class _Held:
     """An answered exchange: first its stamps are put on RAW, then its transmit stamp is waited for."""
 
-    __slots__ = ("answer", "arrived_ns", "heard_raw_ns", "left_ns", "own", "sent", "transmit", "wanted")
+    __slots__ = (
+        "answer",
+        "arrived_ns",
+        "heard_raw_ns",
+        "left_ns",
+        "own",
+        "own_stamps",
+        "sent",
+        "transmit",
+        "transmit_stamp",
+        "wanted",
+    )
 
     def __init__(self, sent: Sent, answer: Answer, arrived_ns: int, heard_raw_ns: int) -> None:
         self.sent, self.answer = sent, answer
@@ -86,8 +100,11 @@ class _Held:
         """Whether its transmit stamp may still come."""
         self.transmit: tuple[int, int] | None = None
         """The kernel's transmit stamp and its resolution."""
+        self.transmit_stamp: StampKind = "user"
         self.own: tuple[int, int, int, int, int] | None = None
         """Topside's origin, destination, realtime − RAW then, what these may be wrong by, `Look.sets`."""
+        self.own_stamps: tuple[StampKind, StampKind] = ("user", "user")
+        """Of the first two."""
 
     def put_on_raw(self, look: Look, kernel: KernelStamps) -> None:
         """By a look after the arrival, long after it where this program was interrupted.
@@ -96,20 +113,26 @@ class _Held:
         have been another one at any instant between them; where it was set, it is that of the look.
         """
         origin_ns, destination_ns = self.sent.sent_raw_ns, self.heard_raw_ns
+        origin_stamp: StampKind = "user"
+        destination_stamp: StampKind = "user"
         if look.sets != self.sent.look.sets:
             destination_ns = max(destination_ns, look.read_ns)
         difference_ns, half_ns = look.realtime_minus_raw_ns, look.half_at(destination_ns)
         arrived = kernel.raw_of(self.arrived_ns) if self.arrived_ns else None
         if arrived is not None and origin_ns <= arrived.raw_ns + arrived.half_ns:
-            destination_ns = min(destination_ns, arrived.raw_ns)
+            if arrived.raw_ns < destination_ns:
+                destination_ns, destination_stamp = arrived.raw_ns, _kind(arrived)
             difference_ns, half_ns = arrived.realtime_minus_raw_ns, max(look.half_ns, arrived.half_ns)
         left = kernel.departed_at(self.left_ns, origin_ns) if self.left_ns else None
         # A stamp of before the program sent it is another datagram's.
         if left is not None and origin_ns - left.half_ns <= left.raw_ns <= destination_ns:
-            origin_ns, half_ns = max(origin_ns, left.raw_ns), max(half_ns, left.half_ns)
+            if left.raw_ns > origin_ns:
+                origin_ns, origin_stamp = left.raw_ns, _kind(left)
+            half_ns = max(half_ns, left.half_ns)
         if arrived is None or kernel.departed_at(self.arrived_ns, self.sent.sent_raw_ns) is None:
             half_ns += ceil(look.rate * max(destination_ns - self.sent.sent_raw_ns, 0))
         self.own = origin_ns, destination_ns, difference_ns, half_ns, look.sets
+        self.own_stamps = origin_stamp, destination_stamp
 
     def answered(self, following: Answer) -> None:
         """The answer to the request that asked for the transmit stamp: it has it, or nobody has."""
@@ -117,6 +140,7 @@ class _Held:
         transmit_ns, half_ns = following.earlier_transmit_raw_ns, following.earlier_resolution_ns
         if following.flags & EARLIER_BY_KERNEL and transmit_ns + half_ns >= self.answer.transmit_raw_ns:
             self.transmit = max(transmit_ns, self.answer.transmit_raw_ns), half_ns
+            self.transmit_stamp = "hardware" if following.flags & EARLIER_BY_HARDWARE else "kernel"
 
     @property
     def _pi_half_ns(self) -> int:
@@ -140,23 +164,35 @@ class _Held:
             pi_realtime_minus_raw_ns=answer.realtime_minus_raw_ns,
             topside_realtime_minus_raw_ns=difference_ns,
             resolution_ns=half_ns + max(answer.resolution_ns, pi_half_ns),
-            receive_stamp="kernel" if answer.flags & RECEIVE_BY_KERNEL else "user",
-            transmit_stamp="kernel" if self.transmit else "user",
+            receive_stamp=_received_by(answer.flags),
+            transmit_stamp=self.transmit_stamp,
             topside_set=sets != sent.look.sets,
             generation=sent.generation,
+            origin_stamp=self.own_stamps[0],
+            destination_stamp=self.own_stamps[1],
         )
+
+
+def _kind(stamp: RawStamp) -> StampKind:
+    return "hardware" if stamp.by_hardware else "kernel"
+
+
+def _received_by(flags: int) -> StampKind:
+    if not flags & RECEIVE_BY_KERNEL:
+        return "user"
+    return "hardware" if flags & RECEIVE_BY_HARDWARE else "kernel"
 
 
 class Requester:
     """Numbers and seals requests, and pairs answers with them; several may be under way."""
 
-    def __init__(self, vehicle: str, terms: PathTerms, first_seq: int = 1) -> None:
+    def __init__(self, vehicle: str, terms: PathTerms) -> None:
         self.session = terms.session
         self.timeouts = 0
         self._vehicle = vehicle
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._seal = Seal(terms.key)
-        self._seq = first_seq - 1
+        self._seq = 0
         self._outstanding: dict[int, Sent] = {}
         self._held: deque[_Held] = deque()
 

@@ -261,7 +261,8 @@ class OffsetEstimator:
         topside_rate, topside_most = self._topside.slew
         pi_most = self._pi.slew[1]
         farthest = max(high - middle, middle - low) + _DATED_NS * self._paths.came_directly
-        grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * way_back_ns
+        # The slew may have ended just before the way back, too late for the readings to show it.
+        grown = farthest * (pi_most + topside_most) + (topside_most + abs(topside_rate)) * way_back_ns
         grown += self._pi.unexplained_ns + self._topside.unexplained_ns
         found = self._estimate(
             timebase,

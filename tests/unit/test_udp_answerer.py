@@ -54,7 +54,7 @@ def answered(answerer, data, *, now_s=5, kernel=None, look=LOOK, departures=None
     admitted = answerer.admit(data, now_s * S)
     assert not isinstance(admitted, str), admitted
     answer = answerer.answer(admitted, kernel, look, departures or Departures(), look.raw_ns + 900)
-    answerer.sent(admitted, number, look, look.raw_ns + 900)
+    answerer.sent(admitted, number, kernel, look, look.raw_ns + 900)
     return parse_answer(answer)
 
 

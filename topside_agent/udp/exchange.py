@@ -45,6 +45,8 @@ def exchange_of(
             receive_stamp=direct.receive_stamp,
             transmit_stamp=direct.transmit_stamp,
             resolution_ns=direct.resolution_ns,
+            even_ns=direct.even_ns,
+            even_within_ns=direct.even_within_ns,
         )
     except ValidationError:
         return None

@@ -56,6 +56,9 @@ class DirectExchange(NamedTuple):
     """Whether topside's realtime was set while the exchange ran."""
     generation: int
     """`UdpTransport.generation` when the request was sent: drop it if that has changed since."""
+    even_ns: int = 0
+    even_within_ns: int = 0
+    """Both as in `schemas.exchange.Exchange`."""
 
 
 class PathState(NamedTuple):

@@ -12,6 +12,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from runtime.clock import FASTEST_SLEW_PPM
+from runtime.realtime_line import Even
 from schemas.datagram import (
     ANSWER,
     EARLIER_BY_KERNEL,
@@ -75,7 +76,18 @@ class Sent(NamedTuple):
 class _Held:
     """An answered exchange: first its stamps are put on RAW, then its transmit stamp is waited for."""
 
-    __slots__ = ("answer", "arrived_ns", "heard_raw_ns", "left_ns", "own", "sent", "transmit", "wanted")
+    __slots__ = (
+        "answer",
+        "arrived_ns",
+        "even",
+        "heard_raw_ns",
+        "left_ns",
+        "own",
+        "pi_even",
+        "sent",
+        "transmit",
+        "wanted",
+    )
 
     def __init__(self, sent: Sent, answer: Answer, arrived_ns: int, heard_raw_ns: int) -> None:
         self.sent, self.answer = sent, answer
@@ -88,6 +100,8 @@ class _Held:
         """The kernel's transmit stamp and its resolution."""
         self.own: tuple[int, int, int, int, int] | None = None
         """Topside's origin, destination, realtime − RAW then, what these may be wrong by, `Look.sets`."""
+        self.even = self.pi_even = Even()
+        """Of topside's realtime and of the vehicle's."""
 
     def put_on_raw(self, look: Look, kernel: KernelStamps) -> None:
         """By a look after the arrival, long after it where this program was interrupted.
@@ -107,6 +121,8 @@ class _Held:
         # A stamp of before the program sent it is another datagram's.
         if left is not None and origin_ns - left.half_ns <= left.raw_ns <= destination_ns:
             origin_ns, half_ns = max(origin_ns, left.raw_ns), max(half_ns, left.half_ns)
+            if arrived is not None and (origin_ns, destination_ns) == (left.raw_ns, arrived.raw_ns):
+                self.even = Even.between(left, arrived, difference_ns)
         if arrived is None or kernel.departed_at(self.arrived_ns, self.sent.sent_raw_ns) is None:
             half_ns += ceil(look.rate * max(destination_ns - self.sent.sent_raw_ns, 0))
         self.own = origin_ns, destination_ns, difference_ns, half_ns, look.sets
@@ -117,6 +133,8 @@ class _Held:
         transmit_ns, half_ns = following.earlier_transmit_raw_ns, following.earlier_resolution_ns
         if following.flags & EARLIER_BY_KERNEL and transmit_ns + half_ns >= self.answer.transmit_raw_ns:
             self.transmit = max(transmit_ns, self.answer.transmit_raw_ns), half_ns
+            if transmit_ns >= self.answer.transmit_raw_ns and self.answer.flags & RECEIVE_BY_KERNEL:
+                self.pi_even = Even(following.earlier_even_ns, following.earlier_even_within_ns)
 
     @property
     def _pi_half_ns(self) -> int:
@@ -130,6 +148,7 @@ class _Held:
         sent, answer = self.sent, self.answer
         origin_ns, destination_ns, difference_ns, half_ns, sets = self.own
         transmit_ns, pi_half_ns = self.transmit or (answer.transmit_raw_ns, self._pi_half_ns)
+        even_ns = min(self.even.for_ns, self.pi_even.for_ns)
         return DirectExchange(
             vehicle=vehicle,
             session=session,
@@ -144,6 +163,8 @@ class _Held:
             transmit_stamp="kernel" if self.transmit else "user",
             topside_set=sets != sent.look.sets,
             generation=sent.generation,
+            even_ns=even_ns,
+            even_within_ns=self.even.within_ns + self.pi_even.within_ns if even_ns else 0,
         )
 
 

@@ -16,7 +16,7 @@ with kind 1, a request, or 2, an answer. Then an answer has, of the Pi's clock,
 
 and a request `earlier_seq` alone: the answer whose transmit stamp it wants, 0 for none. An answer cannot hold
 its own kernel's transmit stamp (RFC 9769, interleaved mode); `transmit_raw_ns` was read before it was sent.
-For `earlier_even_ns` until then, 0 where it is not known, the Pi's realtime had run at one rate. The stamps of
+For `earlier_even_ns` until then, 0 if it is not known, the Pi's realtime had run at one rate. The stamps of
 that answer, each plus its `realtime_minus_raw_ns`, may be off such a realtime by `earlier_even_within_ns`.
 """
 
@@ -123,4 +123,4 @@ def parse_answer(datagram: bytes) -> Answer | None:
     if len(datagram) != SIZE or not datagram.startswith(_ANSWER_HEAD):
         return None
     flags, within_ns, *numbers = _ANSWER_READ.unpack_from(datagram)
-    return Answer(flags, *numbers, within_ns)
+    return Answer._make([flags, *numbers, within_ns])

@@ -97,6 +97,23 @@ def test_the_next_answer_has_the_departure_of_the_one_asked_for(answerer):
         assert answer.earlier_resolution_ns == 60
 
 
+@pytest.mark.parametrize(
+    ("kernel", "even"),
+    [
+        (RawStamp(5 * S - 3000, 70, 10**18 - 3, 2 * S, 1), (3 * S + 1500, 4)),
+        (RawStamp(5 * S - 3000, 70, 10**18, 4 * S, 1), (0, 0)),
+        (RawStamp(5 * S + 1000, 70, 10**18, 2 * S, 1), (0, 0)),
+        (None, (0, 0)),
+    ],
+    ids=["one line", "another line", "another datagram's arrival", "no arrival"],
+)
+def test_the_next_answer_says_for_how_long_realtime_ran_evenly_until_then(answerer, kernel, even):
+    departures = Departures({100: RawStamp(5 * S + 1500, 60, 10**18, 2 * S, 1)})
+    answered(answerer, asked(1), kernel=kernel, number=100)
+    answer = answered(answerer, asked(2, earlier=1), departures=departures)
+    assert (answer.earlier_even_ns, answer.earlier_even_within_ns) == even
+
+
 def test_a_departure_of_before_the_program_sent_it_is_another_datagrams(answerer):
     departures = Departures({100: RawStamp(5 * S + 700, 60, 10**18)})
     answered(answerer, asked(1), number=100)

@@ -58,11 +58,11 @@ def test_what_was_bounded_before_a_rate_changed_does_not_count():
     before = [exchange(seq) for seq in range(20)]
     goes_on = estimated([*before, exchange(20, way_ns=5 * US)])
     changed = estimated([*before, exchange(20, way_ns=5 * US, even_ns=99 * MS)])
-    anew = estimated(
+    alone = estimated(
         [*(each.model_copy(update={"even_ns": 0}) for each in before), exchange(20, way_ns=5 * US)]
     )
     assert width_ns(goes_on) < width_ns(changed) - 300
-    assert changed == anew
+    assert changed == alone
 
 
 @pytest.mark.parametrize("side", ["pi_realtime_minus_raw_ns", "topside_realtime_minus_raw_ns"])

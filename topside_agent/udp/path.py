@@ -179,6 +179,11 @@ class DirectPath:
         """Whether `settle` has something to give."""
         return any(requester.has_finished for requester in self._requesters)
 
+    @property
+    def holds_many(self) -> bool:
+        """Whether `settle` should not wait for the end of a train: requests follow each other without one."""
+        return self._requester.holds_many
+
     def settle(self, look: Look, kernel: KernelStamps) -> list[DirectExchange]:
         """Finished exchanges; `look` was taken after the last answer.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,12 +20,15 @@ from runtime.clock import (
 )
 from runtime.clock_samples import STARVED_NS, half_width_ns
 from runtime.realtime_line import RawStamp, RealtimeLine
-from runtime.realtime_rate import rate_source
+from runtime.realtime_rate import UnknownRate, rate_source
 from runtime.sleep import SleepCounter
+from runtime.stamp_probe import kernel_stamps_by
 
 if TYPE_CHECKING:
     from runtime.clock import Clock
     from runtime.realtime_rate import RateSource
+
+_log = logging.getLogger(__name__)
 
 SAMPLE_S = 0.4
 """Between two looks at the most, so that the kernel's stamps between them can be used."""
@@ -75,6 +79,16 @@ class Look(NamedTuple):
         return self.half_ns + math.ceil(moved_ns)
 
 
+def _rate_of(machine: Clock) -> RateSource:
+    """What relates the kernel's stamps to RAW; nothing does if they are of another clock."""
+    if kernel_stamps_by(machine):
+        return rate_source()
+    _log.warning(
+        "datagrams are stamped in user space: the kernel stamps with another clock than this program is shown"
+    )
+    return UnknownRate()
+
+
 class StampClock:
     """Of one thread. Between two looks at most `SAMPLE_S` apart the kernel's stamps can be used."""
 
@@ -85,7 +99,7 @@ class StampClock:
         self.raw_ns = clock.raw_ns
         self._clock, self._machine = clock, machine_clock(clock)
         self._read_raw_ns, self._read_realtime_ns = self._machine.raw_ns, self._machine.realtime_ns
-        self._rate = rate_source() if rate is None else rate
+        self._rate = _rate_of(self._machine) if rate is None else rate
         self._line = RealtimeLine()
         self._sleep = SleepCounter(clock) if sleep is None else sleep
         self._slept_ns = self._sets = 0

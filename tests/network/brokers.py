@@ -35,7 +35,11 @@ class RunningBroker:
         self._process.wait()
 
     def stop(self):
+        """A mosquitto that listens, and has not begun its loop yet, forgets a signal."""
         if self._process and self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
             self._process.terminate()
             self._process.wait(60)
 
@@ -47,10 +51,6 @@ class RunningBroker:
         return [MOSQUITTO, "-c", str(config)]
 
     def _listens(self):
-        return listens(self.port)
-
-
-def listens(port):
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-        return True
-    return False
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
+            return True
+        return False

@@ -81,8 +81,9 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
     until(lambda: wire.seen["status"] >= 2, 10, "the vehicle's goodbye")
     until_written(tmp_path / state.path)
 
+    kinds = {kind.name for kind in topics.TOPICS}
+    until(lambda: kinds == set(wire.seen), what=lambda: f"messages of {kinds - set(wire.seen)}")
     assert wire.faults == []
-    assert {kind.name for kind in topics.TOPICS} == set(wire.seen)
 
     assert folder == tmp_path / state.path
     for line in lines.read_text().splitlines():

@@ -86,7 +86,7 @@ class Subscriber:
         """Subscribe, and wait for all that is retained: what is asked for last is answered last."""
         before = len(self.heard)
         self._client.subscribe([(each, 1) for each in filters])
-        self._client.subscribe(END, 1)
+        self._client.subscribe(END, 0)  # nothing is to be acknowledged when it has come
         until(lambda: self.heard[before:][-1:] == [END], 15, "the retained messages")
         return self.heard[before:-1]
 
@@ -200,11 +200,9 @@ class Raw:
 
     def receive(self):
         """What comes next; nothing once the broker has closed the connection."""
-        if not self._websocket:
-            return self._end.recv(100)
         try:
-            return self._end.recv(5)
-        except websockets.ConnectionClosed:
+            return self._end.recv(5 if self._websocket else 100)
+        except (ConnectionResetError, websockets.ConnectionClosed):  # reset, where something was not read
             return b""
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tidesync.demo.checker import Verdict
 
 _CONNECT_S = 10.0
-_ANSWER_S = 5.0
+_ANSWER_S = 30.0
 _REFRESH_S = 0.25
 _COARSE_NS = 1_000_000
 _MOST_DECIMALS = 5

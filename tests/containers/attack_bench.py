@@ -226,10 +226,12 @@ class AttackBench:
         """What a vehicle's agent reports of itself."""
         asked = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9150/health').read().decode())"
         command = ["python", "-c", asked]
-        answer = until(
-            lambda: self.fleet.container(vehicle).exec_run(command).output, 10, f"{vehicle}'s health"
-        )
-        return json.loads(answer)
+
+        def answer():
+            done = self.fleet.container(vehicle).exec_run(command)
+            return done.exit_code == 0 and done.output
+
+        return json.loads(until(answer, what=f"{vehicle}'s health"))
 
     def figures(self):
         """Everything that the document is made from."""

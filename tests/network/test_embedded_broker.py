@@ -11,6 +11,7 @@ import websockets.sync.client
 from paho.mqtt.client import Client, topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion
 
+from broker import embedded as embedded_module
 from broker.embedded import EmbeddedBroker
 from broker.loopback_broker import LoopbackBroker
 from broker.settings import EmbeddedBrokerSettings
@@ -177,6 +178,13 @@ def test_a_packet_beyond_the_limit_ends_its_connection_and_no_other(scheme, firs
             assert whole.receive() == b"\x20\x02\x00\x00"
         assert other.granted == []
     embedded.stop()
+
+
+def test_two_ports_of_its_own_choice_are_two(monkeypatch):
+    chosen = iter([19_605, 19_605, 19_605, 19_606])
+    monkeypatch.setattr(embedded_module, "free_port", lambda _: next(chosen))
+    embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0, websocket_port=0))
+    assert (embedded.port, embedded.websocket_port) == (19_605, 19_606)
 
 
 class Raw:

@@ -124,9 +124,12 @@ class KernelRate:
         self._content = ctypes.create_string_buffer(_SIZE)
         self._place = ctypes.c_void_p(ctypes.addressof(self._content))
         self._modes = ctypes.c_uint.from_buffer(self._content)
-        if sys.platform != "linux":
+        # PyDLL keeps Python's lock: the call returns at once.
+        library: Any = ctypes.PyDLL(None) if sys.platform == "linux" else None
+        adjtimex: Any = getattr(library, "adjtimex", None)
+        if adjtimex is None:
             raise OSError("no adjtimex on this system")
-        self._adjtimex = ctypes.PyDLL(None).adjtimex  # which keeps Python's lock: it returns at once
+        self._adjtimex = adjtimex
         for layout in _LAYOUTS:
             self._unpack = layout.unpack_from
             if self._ask(0)[-1] in range(NOMINAL_TICK_US * 9 // 10, NOMINAL_TICK_US * 11 // 10 + 1):

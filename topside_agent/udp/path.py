@@ -188,10 +188,7 @@ class DirectPath:
         return self._requester.holds_many
 
     def settle(self, look: Look, kernel: KernelStamps) -> list[DirectExchange]:
-        """Finished exchanges; `look` was taken after the last answer.
-
-        Not in the middle of a train, so that one look does for all of it.
-        """
+        """Finished exchanges; `look` was taken after the last answer: one for a train."""
         found = [each for requester in self._requesters for each in requester.finished(look, kernel)]
         self.exchanges += len(found)
         if len(self._requesters) > 1 and self._requesters[0].is_empty:

@@ -56,6 +56,9 @@ class Pair:
             at_raw_ns += stamp_ns - clock.realtime_at(at_raw_ns)
         return at_raw_ns + difference_ns
 
+    def since_start_s(self, topside_unix_ns):
+        return (topside_unix_ns - self.simulation.clock.difference_ns - self.simulation.start_ns) / S
+
     def true_ns(self, topside_unix_ns):
         at_raw_ns = topside_unix_ns - self.simulation.clock.difference_ns
         one, other = (self.simulation.stamp_ns(at_raw_ns, name) for name in NAMES)
@@ -157,3 +160,41 @@ def test_what_it_measured_corrects_no_table_where_the_surface_measured_too(apart
     session = apart.session(tmp_path, changed=thinned)
     assert sum(each.topside == "on-rov1" for each in seen) > 100
     assert session.measured_by("rov2").keys() == {"topside"}
+
+
+def rebooted(name, offset_s, *, at_s=20, off_s=3):
+    """With the vehicle's clock elsewhere afterwards; the topside on its computer ends and starts with it."""
+    made = Pair()
+    made.simulation.reboot(at_s, off_s=off_s, name=name, offset_ns=offset_s * S, drift_ppm=11.0)
+    if name == "rov1":
+
+        def end():
+            made.on_rov1.machine.on = False
+            made.on_rov1.simulated.vanish()
+
+        made.simulation.at(at_s, end)
+        made.simulation.at(at_s + off_s + 1, made.host)
+    made.simulation.run(50)
+    return made
+
+
+@pytest.mark.parametrize(("name", "offset_s"), [("rov1", 30), ("rov1", -7), ("rov2", 90), ("rov2", -7)])
+def test_after_a_reboot_of_either_it_is_right_or_not_given(name, offset_s, tmp_path):
+    """A clock that shows again what it showed before is one whose times may mean two instants."""
+    made = rebooted(name, offset_s)
+    found = pair(made.session(tmp_path), *NAMES, every_s=0.3)
+    at_s = [made.since_start_s(ns) for ns in found.topside_unix_ns.tolist()]
+    known_s = [at for at, known in zip(at_s, found.direct.known.tolist(), strict=True) if known]
+    if offset_s > 0:
+        assert min(at_s) < 15
+        assert min(known_s) < 15
+        assert max(known_s) > 40
+    assert made.wrong(found, direct=False) == []
+    allowed_ns = found.direct.max_error_ns + found.direct.moved_ns
+    for at_ns, offset_ns, most_ns in zip(
+        found.topside_unix_ns.tolist(), found.direct.offset_ns.tolist(), allowed_ns.tolist(), strict=True
+    ):
+        if not math.isnan(most_ns):
+            assert abs(offset_ns - made.true_ns(at_ns)) <= most_ns
+    assert found.loop.worst_share <= 1
+    assert found.direct_loop.worst_share <= 1

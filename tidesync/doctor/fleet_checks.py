@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _LOOK_ABOVE = "what is said of the broker above comes first"
 _CLOCKS_DIFFER_S = 5.0
-_USED = {True: "in use, by UDP", False: "offered over UDP"}
 _SLOW_MS = 35.0
 
 _OTHER_ERROR = "this version does not know that error, so relies on nothing: install one version everywhere"
@@ -74,7 +73,8 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         if row.info:
             yield agent(row.vehicle, row.info).about(row.vehicle)
             yield ok(f"clock of {row.vehicle}", discipline_of(row.info)).about(row.vehicle)
-            yield direct_path(row.vehicle, row.info, row.result).about(row.vehicle)
+            current = row.result if row.fresh else None
+            yield direct_path(row.vehicle, row.info, current).about(row.vehicle)
     yield from unreadable(seen)
     yield clocks_agree(seen)
 
@@ -173,22 +173,21 @@ def direct_path(name: str, info: Info, result: OffsetResult | None) -> Finding:
     check, path = f"direct path to {name}", None if result is None else path_of(result)
     if info.udp is None:
         return ok(check, "its agent offers none (`--no-udp`, or an earlier version)")
-    if info.udp_key_public:
-        return warn(
-            check,
-            f"{_USED[path == 'udp']}; its agent has no account, so whoever reaches the broker can read the"
-            " key and forge exchanges",
-            "make accounts: `tidesync up`, or `tidesync broker add-vehicle` and add-topside",
+    used = "in use, by UDP" if path == "udp" else "offered over UDP"
+    advice = []
+    if path not in {"udp", None}:
+        used += f", but the newest exchanges came over {path}"
+        advice.append(
+            "unless topside has `--no-udp`: may it reach the vehicle's UDP port (`--udp-port`; a firewall, a"
+            " container's published port)?"
+            " Accounts made by an earlier version lack the right: make them again"
         )
-    if path == "udp" or result is None:
-        return ok(check, _USED[path == "udp"])
-    return warn(
-        check,
-        f"offered over UDP, but the newest exchanges came over {path}",
-        "unless topside has `--no-udp`: may it reach the vehicle's UDP port (`--udp-port`; a firewall, a"
-        " container's published port)?"
-        " Accounts made by an earlier version lack the right: make them again",
-    )
+    if info.udp_key_public:
+        used += (
+            "; its agent has no account, so whoever reaches the broker can read the key and forge exchanges"
+        )
+        advice.append("make accounts: `tidesync up`, or `tidesync broker add-vehicle` and add-topside")
+    return warn(check, used, "; ".join(advice)) if advice else ok(check, used)
 
 
 def unreadable(seen: Observations) -> Iterator[Finding]:

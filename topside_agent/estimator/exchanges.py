@@ -44,6 +44,8 @@ class Labels(NamedTuple):
     instance_id: str | None
     receive_stamp: StampKind | None
     transmit_stamp: StampKind | None
+    origin_stamp: StampKind | None
+    destination_stamp: StampKind | None
 
 
 Made = TypeVar("Made")
@@ -252,5 +254,7 @@ def _exchange(record: tuple[int, ...], labels: Labels) -> Exchange:
             "receive_stamp": labels.receive_stamp,
             "transmit_stamp": labels.transmit_stamp,
             "resolution_ns": resolution_ns,
+            "origin_stamp": labels.origin_stamp,
+            "destination_stamp": labels.destination_stamp,
         }
     )

@@ -209,6 +209,8 @@ class Exchanger:
             "receive_stamp": pong.receive_stamp,
             "transmit_stamp": pong.transmit_stamp,
             "resolution_ns": resolution_ns,
+            "origin_stamp": None,
+            "destination_stamp": None,
         }
         try:
             if self._checked and (

@@ -76,7 +76,7 @@ Report = Callable[[list[DirectExchange | PathState]], None]
 """Called in the transport's thread, in the order of what happened; hand it over with `connection.post`.
 
 Exchanges of one vehicle come in the order of their arrival. A lost path is tried again once a second, later
-every five seconds; `PathState` then says that it is alive.
+every one and a half; `PathState` then says that it is alive.
 """
 
 

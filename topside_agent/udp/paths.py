@@ -221,6 +221,9 @@ class DirectPaths:
             _log.info("%s is no longer measured directly: %s", state.vehicle, state.reason)
             agreement.lost(now_ns)
             self._scheduler.perform(measurement.vehicle, measurement.path_lost(now_ns))
+            if self._connection.up and self._reconnects == self._connection.reconnects:
+                self._ask(state.vehicle, now_ns)  # at once: it may be reached elsewhere
+                return
         self._set_due(state.vehicle, agreement)
 
     def _ask(self, vehicle: str, now_ns: int) -> None:

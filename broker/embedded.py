@@ -40,7 +40,7 @@ class EmbeddedBroker:
         self.port = settings.port or free_port(self._host)
         self.websocket_port = settings.websocket_port
         if self.websocket_port == 0:
-            self.websocket_port = free_port(self._host)
+            self.websocket_port = self._another_port()
         self.failure: BrokerError | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
@@ -83,6 +83,12 @@ class EmbeddedBroker:
     @property
     def _bracketed(self) -> str:
         return f"[{self._host}]" if ":" in self._host else self._host
+
+    def _another_port(self) -> int:
+        """A free one besides `port`, on which nobody listens yet either."""
+        while (port := free_port(self._host)) == self.port:
+            pass
+        return port
 
     def _run(self) -> None:
         try:

@@ -88,7 +88,7 @@ export interface HealthView {
   broker_connected: boolean;
 }
 
-/** The last hours in columns of one length; instants in ms since the epoch, by the dashboard's clock. */
+/** The last hours in columns of one length; instants, of the results, in ms by the dashboard's clock. */
 export interface HistoryView {
   vehicle: string;
   topside: string;

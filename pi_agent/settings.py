@@ -40,6 +40,11 @@ class PiSettings(ClockHistorySettings, PingSettings):
         description="UDP port on which topside measures it directly; 0 takes a free one",
     )
     no_udp: bool = Field(default=False, description="Be measured over the broker alone, not directly by UDP")
+    hardware_stamps: bool = Field(
+        default=False,
+        description="Have the network hardware stamp topside's datagrams, where it can stamp every one;"
+        " turning that on needs CAP_NET_ADMIN",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-import socket
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtime.system_modules import fcntl
+from runtime.hardware_kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +15,7 @@ _SIOCETHTOOL = 0x8946
 _GET_TS_INFO = 0x41
 _INFO = Struct("@IIiI12xI12x")
 """struct ethtool_ts_info: command, flags, index of the hardware's clock, transmit types, filters."""
-_REQUEST = Struct("@16sP8x")
+_KERNEL = Kernel()
 _TX_HARDWARE, _TX_SOFTWARE, _RX_HARDWARE, _RX_SOFTWARE = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _FILTER_ALL = 1 << 1
 _FILTERS_PTP = 0x7FF8
@@ -59,18 +57,12 @@ def stamps_of(name: str, information: bytes) -> InterfaceStamps:
     )
 
 
-def ask_driver(name: str) -> bytes | None:
+def ask_driver(name: str, kernel: Kernel = _KERNEL) -> bytes | None:
     """The driver's answer; None if it has none."""
-    if fcntl is None:
+    try:
+        return kernel.ask(name, _SIOCETHTOOL, _INFO.pack(_GET_TS_INFO, 0, 0, 0, 0))
+    except OSError:
         return None
-    information = ctypes.create_string_buffer(_INFO.pack(_GET_TS_INFO, 0, 0, 0, 0), _INFO.size)
-    request = _REQUEST.pack(name.encode()[:15], ctypes.addressof(information))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        try:
-            fcntl.ioctl(asking.fileno(), _SIOCETHTOOL, request)
-        except OSError:
-            return None
-    return information.raw
 
 
 def interface_stamps(

@@ -47,6 +47,8 @@ class RawStamp(NamedTuple):
     """RAW since which realtime ran at one rate against RAW, to that instant; 0: not known."""
     uneven_ns: int = 0
     """How far it may be off such a realtime."""
+    by_hardware: bool = False
+    """Whether the network hardware took it; else the kernel."""
 
 
 class Even(NamedTuple):
@@ -61,7 +63,7 @@ class Even(NamedTuple):
     @classmethod
     def between(cls, first: RawStamp, second: RawStamp, difference_ns: int) -> Even:
         """Of two stamps that are stated as their RAW plus `difference_ns`."""
-        if not first.since_ns == second.since_ns > 0:
+        if first.by_hardware or second.by_hardware or not first.since_ns == second.since_ns > 0:
             return cls()
         apart_ns = max([abs(each.realtime_minus_raw_ns - difference_ns) for each in (first, second)])
         within_ns = apart_ns + max(first.uneven_ns, second.uneven_ns)
@@ -115,7 +117,7 @@ class RealtimeLine:
         """
         apart_ns, self._last_ns = raw_ns - self._last_ns, raw_ns
         starved = not 0 <= apart_ns <= STARVED_NS
-        if state is None or state != self._state or was_set or starved:
+        if state is None or was_set or starved or (state is not self._state and state != self._state):
             self._end(state, explained=not starved)
             return False
         half_ns = width_ns / 2 + self._uneven_ns

@@ -29,9 +29,13 @@ _OPTIONS = (_TIMESTAMPING_OLD,) if sys.maxsize > 2**32 else (_TIMESTAMPING_NEW, 
 _ORIGIN_TIMESTAMPING, _OF_SENDING = 4, 0
 _ERRORS = {(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)}
 """IP_RECVERR and IPV6_RECVERR."""
-_ERROR = Struct("@IBBBBII")
-_SHORT, _LONG = Struct("=6i"), Struct("=6q")
-_SOCKET = socket.SOL_SOCKET
+_ERROR = Struct("@IB3xII")
+"""struct sock_extended_err: number, origin, info, data."""
+_SHORT, _LONG = Struct("=2i16x"), Struct("=2q32x")
+"""struct scm_timestamping, of which the first of three is software's."""
+_LONG_SIZE, _SHORT_SIZE, _ERROR_SIZE = _LONG.size, _SHORT.size, _ERROR.size
+_long, _short, _error = _LONG.unpack_from, _SHORT.unpack_from, _ERROR.unpack_from
+_SOCKET: int = socket.SOL_SOCKET
 _HAS_STAMPS = sys.platform == "linux" and callable(getattr(socket.socket, "recvmsg", None))
 _space: Any = getattr(socket, "CMSG_SPACE", int)
 _ANCILLARY = _space(_LONG.size) + _space(_ERROR.size + 28)
@@ -53,8 +57,15 @@ class StampedSocket:
         self._recvmsg: Any = getattr(self.socket, "recvmsg", None)
         self.refused = self._ask_for_stamps()
         """Why the kernel gives no stamps; None if it accepted the request."""
+        self._sendto = self.socket.sendto
         self._next = 0
-        """The kernel's number of the next datagram that is sent."""
+        """The next datagram that is sent, as we count: those that were sent."""
+        self._uncounted = 0
+        """How far the kernel's count is ahead, which has 32 bits."""
+        self._sure_from = 0
+        """The first datagram of which that is so."""
+        self._failures = self._first_failure = self._last_failure = 0
+        """Sendings that failed, and whether the kernel counted them is not known; after how many others."""
         self._left: OrderedDict[int, int] = OrderedDict()
 
     @classmethod
@@ -97,36 +108,53 @@ class StampedSocket:
     def send(self, data: bytes, to: SocketAddress) -> int | None:
         """Send; the number under which `left` knows the departure; None: it could not be sent."""
         try:
-            self.socket.sendto(data, to)
+            self._sendto(data, to)
         except OSError as error:
             if is_lasting(error):
                 raise
+            self._first_failure = self._first_failure if self._failures else self._next
+            self._failures, self._last_failure = self._failures + 1, self._next
             return None
         number = self._next
-        self._next = (number + 1) % _COUNT
+        self._next = number + 1
+        self.collect(number)  # as a rule it is there, and can be no other's
         return number
 
     def collect(self, number: int) -> None:
-        """Take stamps from the error queue, which needs room and ends waits, until that of `number` came.
-
-        One of a number that was not sent yet shows that the kernel counted a datagram which it did not send:
-        it is the newest one's, and counting goes on from it.
-        """
-        while not self.refused and number not in self._left:
+        """Take stamps from the error queue, which needs room and ends waits, until that of `number` came."""
+        if self.refused:
+            return
+        left, recvmsg = self._left, self._recvmsg
+        while number not in left:
             try:
-                _, ancillary, _, _ = self._recvmsg(0, _ANCILLARY, _ERROR_QUEUE)
+                ancillary = recvmsg(0, _ANCILLARY, _ERROR_QUEUE)[1]
             except OSError:
                 break
-            which, stamp_ns = _number(ancillary), _stamp(ancillary)
-            if which is None or not stamp_ns:
+            counted, stamp_ns = _number(ancillary), _stamp(ancillary)
+            which = None if counted is None or not stamp_ns else self._ours(counted)
+            if which is None or which in left:  # of repeated stamps the first counts
                 continue
-            if (which - self._next) % _COUNT < _COUNT // 2:
-                newest = (self._next - 1) % _COUNT
-                self._next = (which + 1) % _COUNT
-                which = newest
-            self._left.setdefault(which, stamp_ns)  # of repeated stamps the first counts
-            if len(self._left) > _KEPT:
-                self._left.popitem(last=False)
+            left[which] = stamp_ns
+            if len(left) > _KEPT:
+                left.popitem(last=False)
+
+    def _ours(self, counted: int) -> int | None:
+        """Our number of the datagram that the kernel gave this one; None: that may be several's.
+
+        The kernel may have counted those that it could not send, or some of them.
+        """
+        ahead = (counted - self._uncounted - self._next + _COUNT // 2) % _COUNT - _COUNT // 2
+        most = self._next + ahead
+        if not self._failures or most < self._first_failure:
+            return most if self._sure_from <= most < self._next else None
+        least = max(self._first_failure, most - self._failures)
+        if least != min(most, self._next - 1):
+            return None
+        if least >= self._last_failure:
+            self._failures = 0
+            if most > least:
+                self._uncounted, self._sure_from = self._uncounted + most - least, least
+        return least
 
     def left(self, number: int) -> int:
         """The kernel's stamp of that datagram's departure, once; 0: not known, or not yet."""
@@ -151,7 +179,7 @@ class StampedSocket:
         return refusal
 
 
-def listening(setting: str, host: str, port: int) -> StampedSocket:
+def listening(setting: str, host: str, port: int, make: type[StampedSocket] = StampedSocket) -> StampedSocket:
     """A socket bound to `port` of `host`, or of all addresses of both families where `host` is empty.
 
     ListenError names `setting`, the address and the reason.
@@ -159,17 +187,16 @@ def listening(setting: str, host: str, port: int) -> StampedSocket:
     families = _families(host)
     for family in families:
         try:
-            return _bound(family, host, port)
+            return _bound(make(family), host, port)
         except OSError as error:
             if family is families[-1] or error.errno == errno.EADDRINUSE:
                 raise _listen_error(setting, host, port, error) from None
     raise AssertionError
 
 
-def _bound(family: socket.AddressFamily, host: str, port: int) -> StampedSocket:
-    stamped = StampedSocket(family)
+def _bound(stamped: StampedSocket, host: str, port: int) -> StampedSocket:
     try:
-        if not host and family is socket.AF_INET6:
+        if not host and stamped.socket.family is socket.AF_INET6:
             stamped.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         stamped.socket.bind((host, port))
     except OSError:
@@ -199,18 +226,24 @@ def _stamp(ancillary: Iterable[tuple[int, int, bytes]]) -> int:
     """The software stamp, ns of realtime; 0 if there is none."""
     for level, kind, content in ancillary:
         if level == _SOCKET and kind in _STAMPS:
-            layout = _LONG if len(content) >= _LONG.size else _SHORT
-            if len(content) >= layout.size:
-                seconds, nanoseconds = layout.unpack_from(content)[:2]
-                return int(seconds * 1_000_000_000 + nanoseconds)
+            size = len(content)
+            if size >= _LONG_SIZE:
+                seconds, nanoseconds = _long(content)
+            elif size >= _SHORT_SIZE:
+                seconds, nanoseconds = _short(content)
+            else:
+                continue
+            stamp_ns: int = seconds * 1_000_000_000 + nanoseconds
+            return stamp_ns
     return 0
 
 
 def _number(ancillary: Iterable[tuple[int, int, bytes]]) -> int | None:
     """Which datagram's departure the message tells; None: it tells something else."""
     for level, kind, content in ancillary:
-        if (level, kind) in _ERRORS and len(content) >= _ERROR.size:
-            error, origin, _, _, _, info, data = _ERROR.unpack_from(content)
-            if error == errno.ENOMSG and origin == _ORIGIN_TIMESTAMPING and info == _OF_SENDING:
-                return int(data)
+        if level != _SOCKET and (level, kind) in _ERRORS and len(content) >= _ERROR_SIZE:
+            error, origin, info, number = _error(content)
+            if origin == _ORIGIN_TIMESTAMPING and info == _OF_SENDING and error == errno.ENOMSG:
+                datagram: int = number
+                return datagram
     return None

@@ -22,8 +22,8 @@ that answer, each plus its `realtime_minus_raw_ns`, may be off such a realtime b
 
 from __future__ import annotations
 
-import hmac
 from hashlib import blake2s
+from hmac import compare_digest
 from struct import Struct
 from typing import NamedTuple
 
@@ -33,6 +33,8 @@ MAGIC = b"TSx1"
 REQUEST, ANSWER = 1, 2
 RECEIVE_BY_KERNEL, EARLIER_BY_KERNEL = 1, 2
 """Flags: `receive_raw_ns` is the kernel's stamp; `earlier_transmit_raw_ns` is there, and the kernel's."""
+RECEIVE_BY_HARDWARE, EARLIER_BY_HARDWARE = 4, 8
+"""With the former: it is the network hardware's."""
 LAST_SEQ = 2**32 - 1
 WIDEST_NS = 2**32 - 1
 """The largest resolution that fits; what is coarser is not sent."""
@@ -64,7 +66,7 @@ class Seal:
 
     def is_genuine(self, kind: int, datagram: bytes) -> bool:
         """Whether somebody with the key made this `datagram` of `SIZE` bytes, in this direction."""
-        return hmac.compare_digest(self.tag(kind, datagram[:_SIGNED]), datagram[_SIGNED:])
+        return compare_digest(self.tag(kind, datagram[:_SIGNED]), datagram[_SIGNED:])
 
 
 class Request(NamedTuple):
@@ -115,7 +117,7 @@ def parse_request(datagram: bytes) -> Request | None:
     """What the datagram says, if it has a request's length and kind; its tag is still to be checked."""
     if len(datagram) != SIZE or not datagram.startswith(_REQUEST_HEAD):
         return None
-    return Request(*_REQUEST_READ.unpack_from(datagram))
+    return tuple.__new__(Request, _REQUEST_READ.unpack_from(datagram))
 
 
 def parse_answer(datagram: bytes) -> Answer | None:

@@ -58,6 +58,10 @@ MAX_ROUND_TRIP_NS = 3600 * 10**9
 """No program waits longer for an answer. A shorter round trip is a true constraint, however weak."""
 
 
+UNSTATED = b',"origin_stamp":null,"destination_stamp":null}'
+"""The end of an exchange's text that is left out: few topsides have such hardware."""
+
+
 class Exchange(Message):
     """Four timestamps in realtime (RFC 5905 §8: T1 to T4), and the differences that give the RAW clocks.
 
@@ -100,6 +104,14 @@ class Exchange(Message):
     even_within_ns: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     """Widens both bounds of the offset between two such realtimes, ns, in place of `resolution_ns`, which
     also covers how well realtime − RAW is known."""
+    origin_stamp: AnyStampKind | None = None
+    """Of topside's two stamps, where its network hardware took one of them; else absent or null."""
+    destination_stamp: AnyStampKind | None = None
+
+    def encode(self) -> bytes:
+        """As of any message, without topside's kinds of stamp where there are none."""
+        text = super().encode()
+        return text[: -len(UNSTATED)] + b"}" if text.endswith(UNSTATED) else text
 
     @property
     def delay_ns(self) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LONG_MS = 60_000.0
+_MOST_DECIMALS = 6
+"""Of what is published: ns in ms."""
 _MINUTE_S, _HOUR_S, _DAY_S, _YEAR_S = 60, 3600, 86_400, 31_536_000
 
 
@@ -20,14 +23,44 @@ def figure(value: float | None, decimals: int, unit: str = "") -> str:
     return "-" if value is None else f"{value:.{decimals}f} {unit}".rstrip()
 
 
-def error_figure(error: float | None, decimals: int, value: float | None = None) -> str:
-    """`error` with this many decimals, or `-`: rounded up until it holds around `figure` of `value`, too."""
+def decimals_of(error: float | None, least: int, most: int = _MOST_DECIMALS) -> int:
+    """The decimals at which `error` has two significant digits, for it and for what it is the error of."""
+    if error is None or not 0 < error < math.inf:
+        return least
+    return max(least, min(most, 1 - math.floor(math.log10(error))))
+
+
+def error_figure(
+    error: float | None, decimals: int, value: float | None = None, value_decimals: int | None = None
+) -> str:
+    """`error` with this many decimals, or `-`: rounded up until it holds around `figure` of `value`, too.
+
+    `value` is shown with as many decimals, or with `value_decimals`.
+    """
     if error is None:
         return "-"
     shown = Decimal(repr(error))
     if value is not None:
-        shown += abs(Decimal(figure(value, decimals)) - Decimal(repr(value)))
-    return str(shown.quantize(Decimal(1).scaleb(-decimals), ROUND_CEILING))
+        at = decimals if value_decimals is None else value_decimals
+        shown += abs(Decimal(figure(value, at)) - Decimal(repr(value)))
+    return _figure(shown, decimals, ROUND_CEILING)
+
+
+def bound_figure(error: float | None, least: int) -> str:
+    """An error alone, rounded up, with the decimals that it deserves, at least `least`."""
+    return error_figure(error, decimals_of(error, least))
+
+
+def limits_figure(lower: float | None, upper: float | None, decimals: int) -> str:
+    """`LOWER to UPPER` with this many decimals, rounded outward."""
+    if lower is None or upper is None:
+        return "-"
+    low, high = Decimal(repr(lower)), Decimal(repr(upper))
+    return f"{_figure(low, decimals, ROUND_FLOOR)} to {_figure(high, decimals, ROUND_CEILING)}"
+
+
+def _figure(value: Decimal, decimals: int, rounding: str) -> str:
+    return f"{value.quantize(Decimal(1).scaleb(-decimals), rounding):f}"
 
 
 def span(seconds: float) -> str:

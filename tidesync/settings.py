@@ -45,8 +45,10 @@ _ALTERNATIVES = "broker"
 """A list of the file, in which an option has commas."""
 _AS_FOR = {"export": (TABLES, "export"), "fuse": (TABLES,)}
 """Commands that take the settings of another one, or its and their own."""
-_SHARED = {"doctor": {"root": "record", "http_port": "pi"}}
-"""Keys of a command that the file's table of another command sets too: doctor checks what they use."""
+_SHARED = {
+    "doctor": {"root": ("record",), "http_port": ("pi",), "hardware_stamps": ("pi", "topside")},
+}
+"""Keys of a command that the file's tables of others set too: doctor checks what they use."""
 
 
 def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -170,8 +172,13 @@ def _read_file(path: Path, command: str) -> dict[str, Any]:
         else:
             _refuse_unknown_keys(str(path), {key: value}, frozenset().union(*known.values()))
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    shared = {key: _section(content, table).get(key) for key, table in _SHARED.get(command, {}).items()}
-    own = {key: value for key, value in shared.items() if value is not None} | _section(content, command)
+    shared = {
+        key: value
+        for key, tables in _SHARED.get(command, {}).items()
+        for table in reversed(tables)
+        if (value := _section(content, table).get(key))
+    }
+    own = shared | _section(content, command)
     mine = {key: value for key, value in flat.items() if key in known.get(command, ())} | own
     fields = models[command].model_fields if command in models else {}
     return {key: _checked(path, fields, key, value) for key, value in mine.items()}

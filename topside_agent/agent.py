@@ -78,7 +78,7 @@ class TopsideAgent(MqttAgent):
         self._presence = Presence(self._builder, self._connection, self._namesakes, clock.boot_id)
         self._own_clock.connect(self._connection, settings, self._builder.clock)
         mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
-        self._publisher = Publisher(self._builder, self._connection.publish, mirror)
+        self._publisher = Publisher(self._builder, self._connection.publish, mirror, pairs=settings.for_pair)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
         self.direct = DirectPaths(
             settings, self._vehicles, self._connection, clock, self._scheduler, post=self._post

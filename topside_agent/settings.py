@@ -88,6 +88,11 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Pin
         description="Share the vehicles with the other topsides that are given this name: each vehicle is "
         "measured by one of them, and by another if that one fails",
     )
+    for_pair: bool = Field(
+        default=False,
+        description="On a vehicle's computer, for `tidesync pair`: measure the vehicles that are named, and "
+        "publish exchanges without results, which others would take for the surface's",
+    )
     weight: float = Field(
         1.0,
         ge=0.01,
@@ -158,8 +163,15 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Pin
         le=10_000,
         description="Least delay out less that back, if known, ms: half of it is taken off the offset",
     )
-    udp: bool = Field(default=False, description="Measure directly by UDP too, where vehicles answer it")
-    no_udp: bool = Field(default=False, description="Measure over the broker alone, whatever else is set")
+    no_udp: bool = Field(
+        default=False,
+        description="Measure over the broker alone, not directly by UDP where vehicles answer it",
+    )
+    hardware_stamps: bool = Field(
+        default=False,
+        description="Have the network hardware stamp vehicles' datagrams, where it can stamp every one;"
+        " turning that on needs CAP_NET_ADMIN",
+    )
     shared_state: Path | None = Field(
         None,
         description="File in memory for tidesync.interval() in this computer's programs, or off  [default: "
@@ -203,6 +215,17 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Pin
                 f"group {self.group} is given with vehicle {', '.join(self.vehicle)}: the topsides of a group"
                 " share all vehicles that are online"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_what_is_named(self) -> Self:
+        if not self.for_pair:
+            return self
+        if not self.vehicle:
+            raise ValueError("for_pair names no vehicle to measure: --vehicle NAME")
+        for name in ("homeassistant_discovery", "blueos_mirror"):
+            if getattr(self, name):
+                raise ValueError(f"for_pair is given with {name}, and publishes no results")
         return self
 
     @property

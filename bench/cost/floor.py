@@ -25,8 +25,8 @@ class _Answerer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         receive_ns = time.time_ns()
-        (origin_ns,) = _QUESTION.unpack(data)
-        self._transport.write(_ANSWER.pack(origin_ns, receive_ns, time.time_ns()))
+        for (origin_ns,) in _QUESTION.iter_unpack(data):  # several, where this program was kept waiting
+            self._transport.write(_ANSWER.pack(origin_ns, receive_ns, time.time_ns()))
 
 
 class _Inlet(asyncio.Protocol):
@@ -35,8 +35,8 @@ class _Inlet(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         destination_ns = time.time_ns()
-        origin_ns, receive_ns, transmit_ns = _ANSWER.unpack(data)
-        self._log.add(Stamps(origin_ns, receive_ns, transmit_ns, destination_ns))
+        for origin_ns, receive_ns, transmit_ns in _ANSWER.iter_unpack(data):
+            self._log.add(Stamps(origin_ns, receive_ns, transmit_ns, destination_ns))
 
 
 async def answer(port: int) -> None:

@@ -23,6 +23,8 @@ RATE_HZ = 50.0
 _SETTLE_S = 4.0
 """After being online: the web service is loaded behind it."""
 _TIMEOUT_S = 30.0
+_LATE_S = 10.0
+"""Answers of a busy machine come by then."""
 
 
 class Footprint(NamedTuple):
@@ -61,6 +63,12 @@ class Requester:
             ping = Ping(seq=seq, nonce=secrets.token_hex(8), origin_ns=time.time_ns())
             self._client.publish(f"{ROOT}/ping/bench", ping.encode())
 
+    def wait(self, pongs: int) -> None:
+        """Until so many have come, up to `_LATE_S`."""
+        until = time.monotonic() + _LATE_S
+        while self.pongs < pongs and time.monotonic() < until:
+            time.sleep(0.01)
+
     def stop(self) -> None:
         """Disconnect."""
         self._client.disconnect()
@@ -88,7 +96,7 @@ def run(command: Sequence[str], requester: Requester, seconds: float) -> Footpri
             memory_mb = _memory_mb(process.pid)
             requester.pongs = 0
             busy = _cpu_share(process.pid, lambda: requester.ping(seconds))
-            time.sleep(0.2)
+            requester.wait(round(seconds * RATE_HZ))
             pings = requester.pongs
             ping_us = (busy - idle) * 1e6 / (pings / seconds) if pings else float("nan")
         finally:

@@ -155,10 +155,12 @@ def free_port() -> int:
 
 
 def free_udp_port() -> int:
-    """A UDP port of loopback that nobody holds at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A UDP port of loopback that nobody holds at this moment, of those that systems give to nobody."""
+    while True:
+        port = free_port()
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((LOOPBACK, port))
+            return port
 
 
 def installed(program: str) -> str | None:

@@ -14,7 +14,7 @@ from broker.accounts.permissions import Permissions, permissions
 from broker.errors import BrokerError
 from schemas.compat import Self
 from schemas.instants import UtcInstant
-from schemas.names import PING_SUFFIX, Root, account_name
+from schemas.names import PING_SUFFIX, Root, Vehicle, account_name
 from schemas.topic_kind import Role
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Account(BaseModel):
     may_forget: bool = False
     homeassistant: bool = False
     blueos_mirror: bool = False
+    for_pair: tuple[Vehicle, ...] = ()
 
 
 class User(NamedTuple):
@@ -116,6 +117,7 @@ class Book(BaseModel):
             may_forget=account.may_forget,
             homeassistant=account.homeassistant,
             blueos_mirror=account.blueos_mirror,
+            for_pair=account.for_pair,
         )
 
     def users(self) -> Iterator[User]:

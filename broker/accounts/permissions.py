@@ -31,6 +31,7 @@ class Permissions:
 
 _HOMEASSISTANT = "homeassistant/device/+/config"
 """Where topsides announce vehicles to Home Assistant, and where it looks. Not ours, so not in the table."""
+_NOT_FOR_PAIR = (topics.OFFSET, topics.TOPSIDE_MEMBER)
 
 
 def permissions(
@@ -42,6 +43,7 @@ def permissions(
     may_forget: bool = False,
     homeassistant: bool = False,
     blueos_mirror: bool = False,
+    for_pair: Sequence[str] = (),
 ) -> Permissions:
     """The rights of the account `name`: vehicles and topsides use their own name in topics only.
 
@@ -53,10 +55,13 @@ def permissions(
     `may_forget` adds what `tidesync forget` clears: all that is retained of vehicles and topsides. An account
     that may publish an empty message may publish any other, so it can impersonate every vehicle.
     `homeassistant` lets topsides announce to Home Assistant, and others read it; `blueos_mirror` lets a
-    topside publish its own flat results for BlueOS, and others read them.
+    topside publish its own flat results for BlueOS, and others read them. A topside `for_pair` measures these
+    vehicles alone and publishes no result: it runs on a vehicle's computer, whose clock is not the surface's.
     """
     own: dict[str, str] = {role: name} if role in {"vehicle", "topside"} else {}
     sent = [kind for kind in topics.TOPICS if role in kind.senders or (may_forget and _is_forgotten(kind))]
+    if for_pair:
+        sent = [kind for kind in sent if kind not in _NOT_FOR_PAIR]
     shared = [kind for kind in topics.TOPICS if kind.group and role == "topside"]
     read = [kind for kind in topics.TOPICS if role in kind.readers and kind not in shared]
     announces = may_forget or (homeassistant and role == "topside")
@@ -64,7 +69,7 @@ def permissions(
     mirrors, mirrored = blueos_mirror and role == "topside", blueos_mirror and role != "topside"
     return Permissions(
         (
-            *_sent(root, sent, own, topsides),
+            *_sent(root, sent, own, topsides, for_pair),
             *[_HOMEASSISTANT] * announces,
             *[topics.blueos_mirror(name)] * mirrors,
         ),
@@ -78,11 +83,17 @@ def permissions(
 
 
 def _sent(
-    root: str, kinds: Sequence[TopicKind], own: dict[str, str], topsides: Sequence[str]
+    root: str,
+    kinds: Sequence[TopicKind],
+    own: dict[str, str],
+    topsides: Sequence[str],
+    vehicles: Sequence[str],
 ) -> Iterator[str]:
     for kind in kinds:
         if kind in topics.ADDRESSED:
             yield from (topics.subscription(root, kind, **own, topside=topside) for topside in topsides)
+        elif vehicles and "{vehicle}" in kind.template:
+            yield from (topics.subscription(root, kind, **own, vehicle=vehicle) for vehicle in vehicles)
         else:
             yield topics.subscription(root, kind, **own)
 

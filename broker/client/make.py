@@ -152,7 +152,7 @@ def _self_test() -> Iterator[str]:
         if stamp.raw_ns is None or not far.recv(_READ).endswith(b"<%19d>" % (7 + 1)):
             yield f"with paho {VERSION} a packet is not stamped at its write"
         queued = OneStepTimestamp(0, plus_ns=1)
-        client.queue_packet(OneStepPacket(b"%19d>" % 0, [(0, queued)], lambda: 8), sent=0)
+        client.queue_packet(OneStepPacket(b"%19d>" % 0, 0, queued, lambda: 8), sent=0)
         client.loop_write()
         if queued.raw_ns is None or far.recv(_READ) != b"%19d>" % (8 + 1):
             yield f"paho {VERSION} does not slice packets of Client._out_packet in Client._packet_write"

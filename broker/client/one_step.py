@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 WIDTH = 19
 """As many digits as the largest 64-bit number has; shorter ones get spaces in front, which JSON allows."""
@@ -38,7 +38,7 @@ def with_room(payload: bytes, key: str) -> tuple[bytes, int]:
 
 
 class OneStepPacket(bytearray):
-    """MQTT packets that paho slices right before each `send`; the slice from the first byte stamps them all.
+    """MQTT packets that paho slices right before each `send`; the slice from the first byte stamps one.
 
     A packet that could not be sent is sliced from 0 again later and stamped then; one that was
     sent in part is sliced further on and keeps its stamp. So the stamp is never later than the departure.
@@ -47,12 +47,13 @@ class OneStepPacket(bytearray):
     def __init__(
         self,
         packet: bytes | bytearray,
-        stamps: Sequence[tuple[int, OneStepTimestamp]],
+        position: int,
+        stamp: OneStepTimestamp,
         raw_ns: Callable[[], int],
     ):
-        """`stamps`: each with its position in `packet`."""
+        """`position`: the stamp's in `packet`."""
         super().__init__(packet)
-        self._stamps = stamps
+        self._position, self._stamp = position, stamp
         self._raw_ns = raw_ns
 
     @overload
@@ -62,11 +63,10 @@ class OneStepPacket(bytearray):
     def __getitem__(self, key: SupportsIndex | slice, /) -> int | bytearray:
         """The bytes asked for, stamped first when they begin with the packet's first."""
         if type(key) is slice and key.start == 0:
-            raw_ns = self._raw_ns()
-            for position, stamp in self._stamps:
-                number = b"%19d" % (raw_ns + stamp.plus_ns)
-                in_time = stamp.latest_ns is None or raw_ns <= stamp.latest_ns
-                if in_time and len(number) == WIDTH:  # else the length of the packet would be wrong
-                    self[position : position + WIDTH] = number
-                    stamp.raw_ns = raw_ns
+            raw_ns, position, stamp = self._raw_ns(), self._position, self._stamp
+            number = b"%19d" % (raw_ns + stamp.plus_ns)
+            in_time = stamp.latest_ns is None or raw_ns <= stamp.latest_ns
+            if in_time and len(number) == WIDTH:  # else the length of the packet would be wrong
+                self[position : position + WIDTH] = number
+                stamp.raw_ns = raw_ns
         return bytearray.__getitem__(self, key)  # allocates nothing that could trigger garbage collection

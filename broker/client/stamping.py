@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from paho.mqtt import MQTTException
 from paho.mqtt.enums import MQTTErrorCode
 
-from broker.client.one_step import OneStepPacket
+from broker.client.one_step import OneStepPacket, OneStepTimestamp
 from broker.client.packets import (
     CONNACK,
     KIND,
@@ -79,8 +79,12 @@ class StampingClient(PahoHooks):
         return self._tcp is not None
 
     def send(self, messages: Sequence[Outgoing], raw_ns: Callable[[], int]) -> None:
-        """Publish at once, in one write; a one-step timestamp is read off `raw_ns` at that write."""
-        packets, stamps, length = [], [], 0
+        """Publish at once, in one write; a one-step timestamp is read off `raw_ns` at that write.
+
+        Only the first of several: the others keep the earlier numbers that they have.
+        """
+        packets, length = [], 0
+        stamped: tuple[int, OneStepTimestamp] | None = None
         for message in messages:
             topic, payload = message.topic.encode(), message.payload
             if message.qos:
@@ -89,16 +93,16 @@ class StampingClient(PahoHooks):
                     continue
             else:
                 packet = publish_packet(topic, payload, retain=message.retain)
-                if message.one_step is not None and self._tcp is not None:
+                if stamped is None and message.one_step is not None and self._tcp is not None:
                     position = length + len(packet) - len(payload) + message.one_step.position
-                    stamps.append((position, message.one_step))
+                    stamped = position, message.one_step
             packets.append(packet)
             length += len(packet)
         if self._inflight.dropped > self._dropped:
             self._log_dropped()
         if packets:
             whole = packets[0] if len(packets) == 1 else b"".join(packets)
-            self._write(OneStepPacket(whole, stamps, raw_ns) if stamps else whole)
+            self._write(OneStepPacket(whole, *stamped, raw_ns) if stamped else whole)
 
     def _log_dropped(self) -> None:
         if str(self._inflight.dropped).rstrip("0") == "1" or not self._dropped:

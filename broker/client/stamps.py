@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runtime.clock import FASTEST_SLEW_PPM, Reading, earlier, machine_clock, read
+from runtime.stamp_probe import kernel_stamps_by
 
 if TYPE_CHECKING:
     from runtime.clock import Clock
@@ -122,6 +123,8 @@ class ArrivalStamper:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._machine = machine_clock(clock)
+        self._same_clock = kernel_stamps_by(self._machine)
+        """Whether the kernel stamps with the clock that this program reads."""
         self._course = RealtimeCourse(read(self._machine))
         self.now = read(clock)
         self._own_course = self._course if self._machine is clock else RealtimeCourse(self.now)
@@ -140,7 +143,7 @@ class ArrivalStamper:
         # The agent's clock second: what passes between the two readings only makes the stamp later.
         now = machine if self._machine is self._clock else read(self._clock)
         self.now = now
-        age_ns = self._age_ns(kernel, machine) if kernel else None
+        age_ns = self._age_ns(kernel, machine) if kernel and self._same_clock else None
         received = None if age_ns is None else self._earlier(now, machine.raw_ns - age_ns)
         self._course.note(machine)
         if kernel is None or received is None:

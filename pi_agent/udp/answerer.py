@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pi_agent.udp.session import Session
 from runtime.realtime_line import Even
 from schemas.datagram import (
+    EARLIER_BY_HARDWARE,
     EARLIER_BY_KERNEL,
+    RECEIVE_BY_HARDWARE,
     RECEIVE_BY_KERNEL,
     REQUEST,
     SIZE,
@@ -114,12 +116,12 @@ class Answerer:
         session, (number, seq, nonce, earlier_seq) = admitted
         flags, receive_raw_ns, resolution_ns = 0, look.raw_ns, look.half_at(transmit_raw_ns)
         if kernel is not None and _precedes(kernel, look):
-            flags = RECEIVE_BY_KERNEL
+            flags = RECEIVE_BY_KERNEL | RECEIVE_BY_HARDWARE * kernel.by_hardware
             receive_raw_ns, resolution_ns = kernel.raw_ns, max(resolution_ns, kernel.half_ns)
         earlier, even = session.departed(earlier_seq, departures) if earlier_seq else (None, Even())
         earlier_ns = earlier_resolution_ns = 0
         if earlier is not None and earlier.half_ns <= WIDEST_NS:
-            flags |= EARLIER_BY_KERNEL
+            flags |= EARLIER_BY_KERNEL | EARLIER_BY_HARDWARE * earlier.by_hardware
             earlier_ns, earlier_resolution_ns = earlier.raw_ns, earlier.half_ns
         if resolution_ns > WIDEST_NS or abs(look.realtime_minus_raw_ns) > _LATEST_NS:
             return None

@@ -68,7 +68,9 @@ class DirectPath:
     def start(self, clock: Clock) -> None:
         """Take the port and begin to answer; ListenError if a port that was set cannot be had."""
         if not self._settings.no_udp:
-            self.service = UdpService(clock, port=self._settings.udp_port)
+            self.service = UdpService(
+                clock, port=self._settings.udp_port, hardware=self._settings.hardware_stamps
+            )
             self.service.start()
             _log.info("measured directly over UDP port %d, if topside asks for it", self.service.port)
 

@@ -9,8 +9,10 @@ from pi_agent.udp.answerer import Answerer
 from pi_agent.udp.interface import UdpCounts
 from runtime.faults import FaultLog
 from runtime.flood import FloodBrake
+from runtime.hardware_socket import HardwareSocket
+from runtime.hardware_stamp_clock import HardwareStampClock
 from runtime.stamp_clock import SAMPLE_S, StampClock
-from runtime.stamped_socket import listening
+from runtime.stamped_socket import StampedSocket, listening
 from runtime.watchdog import Loop
 from schemas.datagram import SIZE
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from pi_agent.udp.interface import SessionTerms
     from runtime.clock import Clock
     from runtime.realtime_line import RawStamp
-    from runtime.stamped_socket import SocketAddress, StampedSocket
+    from runtime.stamped_socket import SocketAddress
 
 _STOP_S = 1.0
 _SAMPLE_NS = round(SAMPLE_S * 1e9)
@@ -46,12 +48,13 @@ class UdpService:
     `clock` is the agent's: all stamps are its RAW, a simulated one's too.
     """
 
-    def __init__(self, clock: Clock, *, host: str = "", port: int = 0) -> None:
+    def __init__(self, clock: Clock, *, host: str = "", port: int = 0, hardware: bool = False) -> None:
         """Take the port (0: one that is free), of `host` or of all addresses, IPv4 and IPv6.
 
-        Raises ListenError where it cannot be had.
+        `hardware`: have the network hardware stamp datagrams, where it can. Raises ListenError where the
+        port cannot be had.
         """
-        self._socket = listening("--udp-port", host, port)
+        self._socket = listening("--udp-port", host, port, HardwareSocket if hardware else StampedSocket)
         self._socket.wait_at_most(SAMPLE_S)
         self.port: int = self._socket.socket.getsockname()[1]
         """The UDP port."""
@@ -60,7 +63,7 @@ class UdpService:
         self.loop = Loop("the UDP service")
         """The loop that the watchdog watches."""
         self._answerer = Answerer()
-        self._clock = StampClock(clock)
+        self._clock = HardwareStampClock(clock) if hardware else StampClock(clock)
         self._departures = _Departures(self._socket, self._clock)
         self._kernel_receive = False
         self._looked_ns = 0

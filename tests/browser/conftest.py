@@ -11,10 +11,11 @@ from bench.dashboard.browser import PROGRAM
 from bench.dashboard.browser import chromium as started
 from tests.browser.dashboard_process import Dashboard
 from tests.browser.prefix_proxy import PREFIX, PrefixProxy
+from tests.deadline import PATIENCE_S
 from tests.network.boats import Boat
 from tests.network.running import mosquitto_in, running
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 
 @pytest.fixture(scope="module")  # not longer: its event loop runs in this thread, and no other may then
@@ -96,7 +97,7 @@ def visit(chromium, proxy):
         def begin(base=proxy.url, **options):
             context = chromium.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
             stack.callback(context.close)
-            context.set_default_timeout(60_000)
+            context.set_default_timeout(PATIENCE_S * 1000)
             return Visit(context.new_page(), base)
 
         yield begin

@@ -76,5 +76,5 @@ def test_a_downloaded_page_does_not_listen(boat, stand_in):
     boat.topside()
     boat.vehicle("rov1")
     page = stand_in(application=False)
-    page.wait_for_function("window.losses > 0", timeout=60_000)
+    page.wait_for_function("window.losses > 0", timeout=PATIENCE_S * 1000)
     assert page.evaluate("Object.keys(window.lake).length") == 0

@@ -21,8 +21,17 @@ CUT = "nodes => nodes.filter((node) => node.scrollWidth > node.clientWidth + 1).
 """The texts that have no room."""
 DUPLICATE = {"state": "acquiring", "error": "duplicate_vehicle"}
 MADE_UP = "<b>moon</b> phase"
+NARROW = {
+    "max_error_ms": 0.000709,
+    "u95_ms": 0.000087,
+    "drift_ppm": -34.9987,
+    "drift_error_ppm": 0.0378,
+    "delay_min_ms": 0.000625,
+    "path": "udp",
+}
 FLEET = {
     "near": (1.25, {}),
+    "narrow": (44_996.476_887, NARROW),
     "hour": (3_600_123.456, {}),
     "years": (-YEARS_MS, {}),
     "twice": (-150.312, DUPLICATE),
@@ -90,7 +99,7 @@ def test_numbers_can_be_read_and_none_looks_better_than_it_is(visit, surface, wi
     visited = visit(viewport={"width": width, "height": 800})
     page = visited.open()
     expect(page.locator("#link-text")).to_have_text("live")
-    surface(*FLEET.keys() - {"alone", "later", "odd", "doubted", "doubted too"})
+    surface(*FLEET.keys() - {"alone", "later", "odd", "doubted", "doubted too", "narrow"})
     expect(cell(visited, "near", "offset").locator(".value")).to_have_text("+1.250")
     expect(cell(visited, "near", "offset").locator(".exact")).to_be_hidden()
     expect(cell(visited, "hour", "offset").locator(".value")).to_have_text("1 h ahead")
@@ -127,6 +136,35 @@ def test_numbers_can_be_read_and_none_looks_better_than_it_is(visit, surface, wi
         expect(page.locator(".tile", has_text=tile).first).to_have_text(f"{tile}–")
     expect(page.locator(".graph .y2tick")).not_to_have_count(0)
     expect(page.locator('.graph .js-line[d^="M"]')).to_have_count(0)
+    visited.check()
+
+
+@pytest.mark.parametrize("width", [390, 1366])
+def test_what_is_known_to_less_than_a_microsecond_is_shown_so(visit, surface, width):
+    visited = visit(viewport={"width": width, "height": 800})
+    page = visited.open()
+    surface("narrow")
+    expect(cell(visited, "narrow", "offset").locator(".value")).to_have_text("+44,996.47689")
+    expect(cell(visited, "narrow", "error").locator(".value")).to_have_text("0.00072")  # around what is shown
+    expect(cell(visited, "narrow", "drift").locator(".value")).to_have_text("−34.999")
+    expect(cell(visited, "narrow", "seen")).to_contain_text("direct (UDP)")
+    expect(page.locator(".headline .detail")).to_have_text("worst max error ± 0.00071 ms")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".fleet td, .fleet th, .card").evaluate_all(CUT) == []
+
+    visited.row("narrow").locator(".name").click()
+    for tile, text in {
+        "Offset": "+44,996.47689 ms",
+        "Max error": "± 0.00072 ms",
+        "95 % error (u95)": "± 0.000090 ms",
+        "Drift": "−34.999 ± 0.039 ppm",
+        "Min delay": "0.00063 ms",
+        "Path": "direct (UDP)",
+    }.items():
+        expect(page.locator(".tile", has_text=tile).first).to_have_text(f"{tile}{text}")
+    expect(page.locator(".graph")).to_contain_text("Max error, ms")
+    expect(page.locator(".graph .y2tick")).not_to_have_count(0)
+    assert page.locator(".tile").evaluate_all(CUT) == []
     visited.check()
 
 

@@ -85,7 +85,8 @@ class AttackBench:
         self.checker.connection.start()
         self._read_everything()
         self.checker.until_locked(["rov1", "rov2", "rov3"], 60)
-        self.fleet.operator("session", "start", "--mission", "attacked", "--name", "attacked")
+        begin = ("start", "--mission", "attacked", "--name", "attacked", "--timeout", "60")
+        self.fleet.operator("session", *begin)
         self.broker_began = self.broker_start()
         threading.Thread(target=self._sample, daemon=True).start()
 
@@ -225,10 +226,12 @@ class AttackBench:
         """What a vehicle's agent reports of itself."""
         asked = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9150/health').read().decode())"
         command = ["python", "-c", asked]
-        answer = until(
-            lambda: self.fleet.container(vehicle).exec_run(command).output, 10, f"{vehicle}'s health"
-        )
-        return json.loads(answer)
+
+        def answer():
+            done = self.fleet.container(vehicle).exec_run(command)
+            return done.exit_code == 0 and done.output
+
+        return json.loads(until(answer, what=f"{vehicle}'s health"))
 
     def figures(self):
         """Everything that the document is made from."""

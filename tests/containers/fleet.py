@@ -212,7 +212,7 @@ class Fleet:
     @contextmanager
     def session(self, name, mission="reef-42"):
         """A session that is recorded meanwhile, and stopped at the end."""
-        self.operator("session", "start", "--mission", mission, "--name", name)
+        self.operator("session", "start", "--mission", mission, "--name", name, "--timeout", "60")
         session = Session(self, name, mission)
         yield session
         if self.container("recorder").status == "running":
@@ -294,8 +294,8 @@ class Session:
         return [Numbered(row["vehicle"], row["instance_id"], row["seq"], row["origin_ns"]) for row in rows]
 
     def events(self):
-        lines = self.files().get("time_sync/events.jsonl", b"").splitlines()
-        return [json.loads(line) for line in lines]
+        lines = self.files().get("time_sync/events.jsonl", b"").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
     def assert_complete(self, published, vehicles=VEHICLES):
         """Nothing is there twice, no number is left out, and all is there that was published meanwhile.

@@ -182,7 +182,7 @@ def try_to_publish(bench, name, topics):
         for qos in (0, 1, 2):
             for retain in (False, True):
                 sent = intruder.client.publish(topic, mark, qos, retain)
-        sent.wait_for_publish(10)
+        sent.wait_for_publish(60)
     intruder.end()
     return bench.arrived(mark)
 
@@ -409,7 +409,7 @@ def is_let_in(bench, strict, paths):
         return False
     with client:
         client.send(connect("rov2", "rov2", bench.passwords["rov2"]))
-        return client.wait_for(CONNACK, 5) and client.refusal == 0
+        return client.wait_for(CONNACK) and client.refusal == 0
 
 
 # Too much
@@ -476,6 +476,10 @@ def test_a_flood_of_pings_costs_a_vehicle_its_share_and_no_more(bench):
         )
 
 
+def times_dropped(bench, reader):
+    return bench.fleet.logs(reader).count("dropped a message on tidesync/v1/vehicle/rov2/event")
+
+
 def test_large_messages_on_its_own_topic_are_read_and_dropped(bench, stolen):
     with bench.attack("send 500 messages of 63 KB on rov2's own event topic", STOLEN, flood=True) as row:
         with bench.raw(stolen) as intruder:
@@ -483,8 +487,8 @@ def test_large_messages_on_its_own_topic_are_read_and_dropped(bench, stolen):
                 assert intruder.send(publish(f"{ROOT}vehicle/rov2/event", LARGE, qos=1, number=number + 1))
             assert intruder.wait_for(PUBACK, count=500)
         for reader in ("topside", "recorder"):
-            times = bench.fleet.logs(reader).count("dropped a message on tidesync/v1/vehicle/rov2/event")
-            assert 1 <= times <= 3, f"{reader} logged it {times} times"
+            times = until(lambda reader=reader: times_dropped(bench, reader), what=f"a line of {reader}'s")
+            assert times <= 3, f"{reader} logged it {times} times"
         row.bounded("topside and recorder drop them as invalid, and say so once a minute")
 
 
@@ -682,7 +686,7 @@ def test_a_flood_of_events_is_taken_up_to_a_budget(bench, stolen):
             intruder.send(PING)
             assert intruder.wait_for(PINGRESP)
         until(lambda: bench.fleet.logs("recorder").count("events") > 0, 30, "the excess named")
-        lines = events_of_rov2(bench) - before
+        lines = until(lambda: events_of_rov2(bench) - before, 30, "the events in the journal")
         logged = bench.fleet.logs("topside").count("rov2 reports a step")
         minutes = (time.monotonic() - began_s) / 60
         assert 0 < lines <= EVENTS_A_MINUTE * (BURST_MINUTES + 1 + minutes)
@@ -844,6 +848,7 @@ def test_after_a_reload_the_system_counts_connections(bench):
 def test_the_recorded_session_is_complete(bench, rov2_back):  # noqa: ARG001 - its last exchanges too
     bench.fleet.operator("session", "stop", "attacked")
     session = Session(bench.fleet, *ATTACKED)
+    until(lambda: session.state() == "stopped", 60, "all that is written of the stopped session")
     tracks = session.files()["time_sync/offsets.csv"].decode().splitlines()
     for vehicle in ("rov1", "rov2", "rov3"):
         assert [row for row in tracks if row.startswith(f"{vehicle},topside,") and row.endswith(",ok")]

@@ -72,7 +72,7 @@ def extension(image, tmp_path):
 
 
 def answer(port, path):
-    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1.0) as reply:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as reply:
         return reply.read().decode()
     return None
 

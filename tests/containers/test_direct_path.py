@@ -41,8 +41,8 @@ def network(fleet, name):
 
 
 @contextmanager
-def moved(fleet, service, networks, **more):
-    """The same service of the project, with `far` as its broker, on these networks alone; `more` settings."""
+def moved(fleet, service, networks):
+    """The same service of the project, with `far` as its broker and on these networks alone."""
     settings = fleet.container(service).attrs["Config"]
     container = fleet.engine.containers.create(
         settings["Image"],
@@ -53,7 +53,6 @@ def moved(fleet, service, networks, **more):
             "TIDESYNC_BROKER": "mqtt://far:1883",
             "TIDESYNC_PASSWORD_FILE": "/run/secrets/tidesync/password",
             "TIDESYNC_USERNAME": service,
-            **more,
         },
         volumes={f"{fleet.project}_{service}-secret": {"bind": "/run/secrets/tidesync", "mode": "ro"}},
         network=networks[0].name,
@@ -84,7 +83,7 @@ def apart(fleet, checker):
                 each.connect(link, aliases=["far"])
             for vehicle in VEHICLES:
                 stack.enter_context(moved(fleet, vehicle, [near[vehicle]]))
-            topside = stack.enter_context(moved(fleet, "topside", list(near.values()), TIDESYNC_UDP="true"))
+            topside = stack.enter_context(moved(fleet, "topside", list(near.values())))
             yield heard, topside
     finally:
         for service in services:

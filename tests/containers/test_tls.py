@@ -53,7 +53,8 @@ def test_a_command_without_the_profile_leaves_the_broker_its_tls(tls_fleet):
     broker = tls_fleet.container("broker").id
     tls_fleet.run("accounts", "make-certificates", "10.0.0.7")
     certificate = tls_fleet.files("broker", "/mosquitto/config/certs")
-    assert "rov3" in tls_fleet.unprofiled("run", "--rm", "-T", "operator", "status").stdout
+    status = ("run", "--rm", "-T", "operator", "status")
+    until(lambda: "rov3" in tls_fleet.unprofiled(*status).stdout, what="rov3 in the status")
     assert tls_fleet.container("broker").id == broker
     assert tls_fleet.files("broker", "/mosquitto/config/certs") == certificate
     tls_fleet.unprofiled("restart", "broker")

@@ -42,11 +42,12 @@ def test_the_documented_command_joins_a_real_vehicle_to_the_broker(
         assert documented in command
         command = command.replace(documented, here)
     try:
-        subprocess.run(["bash", "-euc", command], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+        subprocess.run(["bash", "-euc", command], cwd=tmp_path, check=True, capture_output=True, timeout=200)
         checker.until_locked(["rov4"])
         until(lambda: len(checker.results_of("rov4")) >= 5, 20, "five results of rov4")
         checker.assert_never_wrong()
-        assert abs(checker.results_of("rov4")[-1].offset_ms) < 5  # one machine, one clock
+        last = checker.results_of("rov4")[-1]
+        assert abs(last.offset_ms) <= last.max_error_ms  # one machine, one clock
     finally:
         subprocess.run(["docker", "rm", "--force", name], check=False, capture_output=True, timeout=60)
 

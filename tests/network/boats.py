@@ -44,7 +44,7 @@ class Boat:
 
     def recorder(self, root):
         agent = self.start(RecorderAgent(RecorderSettings(broker=self.url, root=root), self.clock))
-        until(lambda: agent.status_text.startswith("connected"), what="the recorder's connection")
+        assert agent._connection.wait_until_subscribed(60)  # a command that comes sooner is lost
         return agent
 
     @property
@@ -133,3 +133,8 @@ class AttentiveChecker(Checker):
             return f"{vehicle} {state} (was {self.states(vehicle)})"
 
         return until(found, timeout_s, what) if within_s is None else within(found, within_s, what)
+
+
+def drift_is_known(result):
+    """Whether the bound ages slowly: that of a vehicle stopped at once leaves `holdover` within a second."""
+    return bool(result and result.drift_error_ppm and result.drift_error_ppm < 1000)

@@ -35,7 +35,11 @@ class RunningBroker:
         self._process.wait()
 
     def stop(self):
+        """A mosquitto that listens, and has not begun its loop yet, forgets a signal."""
         if self._process and self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
             self._process.terminate()
             self._process.wait(60)
 

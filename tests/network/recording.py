@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from broker.connection import Connection
 from broker.interface import Outgoing
 from broker.settings import ConnectionSettings
@@ -262,6 +264,11 @@ def until_written(folder):
     """A stop is answered after three seconds, whatever is still being written."""
     path = folder / "sync_metadata.json"
     until(lambda: json.loads(path.read_bytes())["timeSync"]["tidesync"]["state"] == "stopped", 60, "the rest")
+
+
+def assert_offset(entry, offset_ms):
+    """A sensor's entry in the metadata has this offset, as nearly as it states itself."""
+    assert entry["offsetMs"] == pytest.approx(offset_ms, abs=entry["uncertaintyMs"])
 
 
 def assert_complete(place, topside):

@@ -2,7 +2,10 @@
 
 import json
 import signal
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from tests.command_line import tidesync
 from tests.network.brokers import MOSQUITTO, RunningBroker
@@ -61,6 +64,13 @@ class SecuredBroker(RunningBroker):
 
     def log(self):
         return (self.folder / "mosquitto.log").read_text()
+
+    def _listens(self):
+        """At every port."""
+        with suppress(psutil.Error):
+            ends = psutil.Process(self._process.pid).net_connections("tcp")
+            return {*self.ports.values()} <= {end.laddr.port for end in ends if end.status == "LISTEN"}
+        return False
 
     def _command(self):
         text = (CONFIGURATIONS / self.configuration).read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from tests.deadline import until
 from tests.intruder import ROOT, Intruder, TopicReader
 from tests.network.boats import Boat
 from tests.network.brokers import MOSQUITTO
-from tests.network.recording import until_written
+from tests.network.recording import assert_offset, until_written
 from tests.network.secured import SecuredBroker
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
@@ -189,7 +189,7 @@ def test_a_boat_with_an_account_for_each_measures_and_records(secured, boat, tmp
     assert stopped.returncode == 0, stopped.stderr
     until_written(root / "reef-42" / "session_s1")
     metadata = json.loads((root / "reef-42" / "session_s1" / "sync_metadata.json").read_bytes())
-    assert abs(metadata["timeSync"]["inWater"]["offsetMs"] - -3000) < 20
+    assert_offset(metadata["timeSync"]["inWater"], -3000)
 
     shown = tidesync("status", "--json", *secured.options("operator"))
     assert shown.returncode == 0, shown.stderr

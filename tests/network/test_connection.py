@@ -214,18 +214,19 @@ def test_the_plain_client_turns_it_off_too(connect, monkeypatch, scheme):
 def test_a_message_goes_out_at_once_from_within_a_callback(mosquitto, connect):
     asking = connect(mosquitto.url, "answer")
     answerer = connect(mosquitto.url, "ask")
-    inherited = answerer.owner.received
+    inherited, queued = answerer.owner.received, []
 
     def received(message):
         inherited(message)
         answerer.publish(Outgoing("answer", message.payload, 0))
-        assert not answerer._client.want_write()  # written, not queued for the next turn of the loop
+        queued.append(answerer._client.want_write())
 
     answerer.owner.received = received
     assert asking.wait_until_up(60)
     assert answerer.wait_until_up(60)
     until(lambda: _ask(asking) or asking.owner.messages, 5, "an answer")
     assert asking.owner.messages[0].payload == b"?"
+    assert set(queued) == {False}  # written, not queued for the next turn of the loop
 
 
 def _ask(asking):

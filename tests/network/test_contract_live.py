@@ -54,7 +54,7 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
     boat.start(wire.connection)
     assert wire.connection.wait_until_subscribed(60)
     checker = boat.checker()
-    boat.topside(group="fleet", udp=True)
+    boat.topside(group="fleet")
     vehicle = boat.vehicle("rov1", offset_ns=-3 * S)
     boat.recorder(tmp_path)
     checker.until_state("rov1", "locked")
@@ -81,8 +81,9 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
     until(lambda: wire.seen["status"] >= 2, 10, "the vehicle's goodbye")
     until_written(tmp_path / state.path)
 
+    kinds = {kind.name for kind in topics.TOPICS}
+    until(lambda: kinds == set(wire.seen), what=lambda: f"messages of {kinds - set(wire.seen)}")
     assert wire.faults == []
-    assert {kind.name for kind in topics.TOPICS} == set(wire.seen)
 
     assert folder == tmp_path / state.path
     for line in lines.read_text().splitlines():

@@ -88,7 +88,7 @@ def test_no_datagram_without_a_key_is_answered_and_a_flood_of_them_makes_nothing
         f"send {SENT} of its answers back, half of them marked as requests", OVERHEARD
     ) as row:
         vehicle.refuse(row, islice(cycle(answers + turned), SENT), {"kind", "tag"}, evenly=OUTPUT)
-    laptop = vehicle.boat.topside(topside="laptop", udp=True)
+    laptop = vehicle.boat.topside(topside="laptop")
     vehicle.until_locked("laptop", "udp")
     with vehicle.attack(f"send {RATE_HZ} a second with a wrong tag", "a session's number") as row:
         flood(vehicle, row, bad_tag(chance, vehicle.session), vehicle.port)

@@ -32,7 +32,7 @@ class Tethered:
     def begin(self):
         with self.vehicle.inside():
             self.boat.vehicle("rov1", offset_ns=-150_000_000, drift_ppm=12.0)
-        self.topside = self.boat.topside(udp=True)
+        self.topside = self.boat.topside()
 
     def until_more_come(self):
         """Direct exchanges: more than may have been under way."""

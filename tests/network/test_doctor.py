@@ -18,6 +18,7 @@ from pi_agent.settings import PiSettings
 from runtime.clock import SystemClock
 from schemas.compat import UTC
 from tests.command_line import tidesync
+from tests.deadline import until
 from tests.network.brokers import MOSQUITTO, RunningBroker
 from tests.network.refused_stamps import WITHOUT_STAMPS
 from tests.network.running import mosquitto_in, running
@@ -38,8 +39,15 @@ def examined(*arguments, expected=0, **more):
     return {finding["check"]: finding for finding in document["findings"]}
 
 
-def verdicts(findings):
-    return {check: finding["verdict"] for check, finding in findings.items()}
+def until_ok(checks, *arguments):
+    """The findings of a run in which all these `checks` are ok: a busy machine may hold one of them up."""
+    seen = []
+
+    def found():
+        seen.append(examined(*arguments))
+        return all(seen[-1][check]["verdict"] == "ok" for check in checks) and seen[-1]
+
+    return until(found, what=lambda: f"{checks} ok, were {[seen[-1][check] for check in checks]}")
 
 
 def test_on_a_healthy_boat_nothing_fails(mosquitto_boat, tmp_path):
@@ -47,16 +55,12 @@ def test_on_a_healthy_boat_nothing_fails(mosquitto_boat, tmp_path):
     mosquitto_boat.topside()
     mosquitto_boat.vehicle("rov1", offset_ns=-3 * S)
     recorder.until_state("rov1", "locked")
-    findings = examined("--broker", mosquitto_boat.url, "--root", str(tmp_path))
-    found = verdicts(findings)
-    for check in ("broker", "credentials", "connection", "our TCP_NODELAY", "broker's TCP_NODELAY"):
-        assert found[check] == "ok", findings[check]
-    for check in ("vehicle rov1", "agent of rov1", "topsides", "clocks at the surface", "sign of the offset"):
-        assert found[check] == "ok", findings[check]
+    checks = ["broker", "credentials", "connection", "our TCP_NODELAY", "broker's TCP_NODELAY"]
+    checks += ["vehicle rov1", "agent of rov1", "topsides", "clocks at the surface", "sign of the offset"]
+    checks += ["arrival stamps"] * (sys.platform == "linux")
+    findings = until_ok(checks, "--broker", mosquitto_boat.url, "--root", str(tmp_path))
     assert "mosquitto" in findings["broker's version"]["found"]
     assert mosquitto_boat.url in findings["sign of the offset"]["found"]
-    if sys.platform == "linux":
-        assert found["arrival stamps"] == "ok"
 
 
 def test_for_people_each_line_says_what_and_what_to_do(mosquitto):
@@ -118,8 +122,12 @@ def retain(broker, topic, payload):
 @pytest.mark.skipif(sys.platform != "linux", reason="the delay looked for is Linux's")
 def test_a_broker_that_holds_packets_back_is_found_by_its_forty_milliseconds(nagle_broker):
     retain(nagle_broker, "tidesync/v1/vehicle/rov1/status", "offline")
-    finding = examined("--broker", nagle_broker.url)["broker's TCP_NODELAY"]
-    assert finding["verdict"] == "warn", finding
+
+    def warned():
+        found = examined("--broker", nagle_broker.url)["broker's TCP_NODELAY"]
+        return found["verdict"] == "warn" and found
+
+    finding = until(warned, what="the warning")
     assert "set_tcp_nodelay true" in finding["advice"]
 
 
@@ -239,14 +247,11 @@ def test_accounts_that_read_are_enough_and_disturb_nobody(secured):
         for account in ("ops", "view"):
             waited = tidesync("wait", "--vehicle", "rov1", *secured.options(account))
             assert waited.returncode == 0, waited.stderr
-            findings = examined(*secured.options(account))
-            found = verdicts(findings)
-            for check in ("connection", "broker's TCP_NODELAY", "vehicle rov1", "agent of rov1", "topsides"):
-                assert found[check] == "ok", findings[check]
-            sign = findings["sign of the offset"]
-            assert sign["verdict"] == "ok"
-            assert "over a broker of our own: this account may not publish there" in sign["found"]
-            assert found["broker's version"] == "skipped"
+            checks = ["connection", "broker's TCP_NODELAY", "vehicle rov1", "agent of rov1", "topsides"]
+            findings = until_ok([*checks, "sign of the offset"], *secured.options(account))
+            sign = findings["sign of the offset"]["found"]
+            assert "over a broker of our own: this account may not publish there" in sign
+            assert findings["broker's version"]["verdict"] == "skipped"
 
 
 def test_only_an_operator_that_may_forget_does(secured):

@@ -11,6 +11,7 @@ import websockets.sync.client
 from paho.mqtt.client import Client, topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion
 
+from broker import embedded as embedded_module
 from broker.embedded import EmbeddedBroker
 from broker.loopback_broker import LoopbackBroker
 from broker.settings import EmbeddedBrokerSettings
@@ -86,7 +87,7 @@ class Subscriber:
         """Subscribe, and wait for all that is retained: what is asked for last is answered last."""
         before = len(self.heard)
         self._client.subscribe([(each, 1) for each in filters])
-        self._client.subscribe(END, 1)
+        self._client.subscribe(END, 0)  # nothing is to be acknowledged when it has come
         until(lambda: self.heard[before:][-1:] == [END], 15, "the retained messages")
         return self.heard[before:-1]
 
@@ -179,6 +180,13 @@ def test_a_packet_beyond_the_limit_ends_its_connection_and_no_other(scheme, firs
     embedded.stop()
 
 
+def test_two_ports_of_its_own_choice_are_two(monkeypatch):
+    chosen = iter([19_605, 19_605, 19_605, 19_606])
+    monkeypatch.setattr(embedded_module, "free_port", lambda _: next(chosen))
+    embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0, websocket_port=0))
+    assert (embedded.port, embedded.websocket_port) == (19_605, 19_606)
+
+
 class Raw:
     """A connection on which any bytes can be sent."""
 
@@ -200,11 +208,9 @@ class Raw:
 
     def receive(self):
         """What comes next; nothing once the broker has closed the connection."""
-        if not self._websocket:
-            return self._end.recv(100)
         try:
-            return self._end.recv(5)
-        except websockets.ConnectionClosed:
+            return self._end.recv(5 if self._websocket else 100)
+        except (ConnectionResetError, websockets.ConnectionClosed):  # reset, where something was not read
             return b""
 
 

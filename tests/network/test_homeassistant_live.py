@@ -59,9 +59,7 @@ def clear(url, *names):
     """As `tidesync forget` does."""
     newcomer = Newcomer(url)
     assert newcomer.connection.wait_until_up(60)
-    messages = [Outgoing(name, b"", 1, retain=True) for name in names]
-    newcomer.connection.post(lambda: [newcomer.connection.publish(message) for message in messages])
-    newcomer.connection.stop()
+    newcomer.connection.stop([Outgoing(name, b"", 1, retain=True) for name in names])
 
 
 @pytest.fixture
@@ -82,8 +80,9 @@ def test_a_vehicle_appears_and_is_gone_once_it_is_forgotten(boat):
     assert retained(boat.url, CONFIG)
 
     vehicle.stop()
-    assert retained(boat.url, STATUS) == b"offline"
-    checker.until_state("rov1", "holdover")
+    stopped = len(checker.heard)
+    until(lambda: retained(boat.url, STATUS) == b"offline", what="its status")
+    checker.until_state("rov1", "holdover", after=stopped)
     clear(boat.url, STATUS)
     retained(boat.url, CONFIG, there=False)
     retained(boat.url, OFFSET, there=False)
@@ -116,7 +115,7 @@ def test_a_vehicle_that_the_settings_name_stays(boat):
     vehicle = boat.vehicle("rov1")
     checker.until_state("rov1", "locked")
     vehicle.stop()
-    checker.until_state("rov1", "holdover")
+    checker.until_state("rov1", "holdover", after=len(checker.heard))
     clear(boat.url, STATUS)
     heard = len(checker.heard)
     until(lambda: len(checker.heard) > heard + 1, 10, "its results to go on")

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.deadline import until
+from tests.network.boats import drift_is_known
 
 S = 1_000_000_000
 
@@ -45,11 +46,6 @@ def appears_and_is_locked(boat):
     boat.vehicle("rov1", offset_ns=5 * S)
     checker.until_state("rov1", "locked", within_s=2.0)
     return checker
-
-
-def drift_is_known(result):
-    """Whether the bound ages slowly: that of a vehicle stopped at once leaves `holdover` within a second."""
-    return bool(result and result.drift_error_ppm and result.drift_error_ppm < 1000)
 
 
 def test_the_state_walks_to_stale_when_a_vehicle_stops_and_back_when_it_returns(boat):

@@ -56,7 +56,8 @@ def test_a_session_of_any_name_is_recorded_where_a_dot_or_a_space_ends_the_conne
     with ExitStack() as stack:
         Boat(broker.url, stack).recorder(tmp_path)
         options = ("--broker", broker.url, "--json")
-        started = tidesync("session", "start", "--mission", "reef 42.1", "--name", "dive 2.1", *options)
+        begin = ("start", "--mission", "reef 42.1", "--name", "dive 2.1", "--timeout", "60")
+        started = tidesync("session", *begin, *options)
         assert json.loads(started.stdout)["state"] == "recording", started.stderr
         listed = json.loads(tidesync("session", "list", *options).stdout)
         assert [entry["session"] for entry in listed["sessions"]] == ["dive 2.1"]

@@ -74,6 +74,6 @@ def test_a_link_that_falls_silent_does_not_read_as_an_empty_broker(gone, command
 
 def test_wait_over_a_silent_link_does_not_say_that_nobody_measures(gone):
     with slow_link(gone, 0.0, nth=1, end="freeze") as silent:
-        result = tidesync("wait", "--vehicle", "rov1", "--timeout", "5", "--broker", silent)
+        result = tidesync("wait", "--vehicle", "rov1", "--timeout", "3", "--broker", silent)
     assert result.returncode == 1
     assert "did not answer the subscription" in result.stderr

@@ -7,7 +7,7 @@ import pytest
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SystemClock
-from tests.deadline import stays, until
+from tests.deadline import until
 from tests.intruder import ROOT, Intruder, TopicReader
 from tests.network.boats import Boat
 from tests.network.odd_brokers import OddBroker
@@ -52,7 +52,7 @@ def test_pings_go_on_while_the_broker_reads_nothing_of_a_client_that_publishes(s
         until(lambda: exchanges(topside) > done + 10, 30, "exchanges without a word of the broker's")
         stalling.recover()
         until(lambda: len(checker.heard) > heard + 2, 60, "results again")
-        assert locked(topside)
+        until(lambda: locked(topside), 60, "the lock")
 
 
 def test_where_nobody_is_let_in_a_spare_connection_to_another_broker_carries_the_pings(mosquitto):
@@ -78,13 +78,18 @@ def test_where_nobody_is_let_in_a_spare_connection_to_another_broker_carries_the
         )
         done = exchanges(agents[1])
         until(lambda: exchanges(agents[1]) > done + 10, 30, "exchanges over the spare connections")
-        assert not any(each._connection.pings.up or each._connection.main.up for each in agents)
+        until(
+            lambda: not any(each._connection.pings.up or each._connection.main.up for each in agents),
+            what="the end of the others",
+        )
+        done = exchanges(agents[1])
+        until(lambda: exchanges(agents[1]) > done + 10, 30, "exchanges over the spare connections alone")
         for node in nodes:
             node.closed = False
         until(lambda: separate(*agents) and all(each._connection.up for each in agents), 60, "all as before")
         done = exchanges(agents[1])
         until(lambda: exchanges(agents[1]) > done + 10, 30, "exchanges")
-        assert all(each.up for each in spares)
+        until(lambda: all(each.up for each in spares), what="the spare connections")
 
 
 def test_with_one_connection_they_stop_meanwhile(stalling):
@@ -124,8 +129,8 @@ def test_accounts_have_one_for_pings_beside_them_with_the_same_password(secured)
         agents = both(secured, stack)
         until(lambda: separate(*agents), 30, "both connections")
         until(lambda: locked(agents[1]), 30, "a lock")
-        assert all(each.status_text.startswith("connected to") for each in agents)
-        assert "'rov1@ping'" in secured.log()
+        until(lambda: all(each.status_text.startswith("connected to") for each in agents), what="all at ease")
+        until(lambda: "'rov1@ping'" in secured.log(), what="the broker's log line")
         end(agents[1]._connection.main)
         done = exchanges(agents[1])
         until(lambda: exchanges(agents[1]) > done + 10, 30, "exchanges")
@@ -153,8 +158,10 @@ def test_without_that_account_pings_go_over_the_one_there_is_and_it_is_said(secu
         until(lambda: locked(agents[1]), 60, "a lock")
         assert not any(separate(each) for each in agents)
         until(lambda: "refuses account 'rov1@ping'" in agents[0].status_text, 30, agents[0].status_text)
-        assert agents[0].health().broker_connected
-        stays(lambda: locked(agents[1]), 1, "the lock")
+        until(lambda: agents[0].health().broker_connected, what="the connection there is")
+        done = exchanges(agents[1])
+        until(lambda: exchanges(agents[1]) > done + 10, 30, "exchanges going on")
+        until(lambda: locked(agents[1]), 30, "the lock")
 
 
 def test_the_account_for_pings_may_do_nothing_else(secured):

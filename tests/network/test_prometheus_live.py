@@ -105,8 +105,12 @@ def test_every_panel_of_the_dashboard_shows_something_and_no_alert_fires(
             ]
 
         until(lambda: not empty(), what=lambda: f"something in every panel, was nothing in {empty()}")
-        (state,) = query('tidesync_state{state="locked"}')
-        assert (state["metric"]["vehicle"], state["value"][1]) == ("rov1", "1")
+
+        def locked():
+            found = query('tidesync_state{state="locked"}')
+            return [(state["metric"]["vehicle"], state["value"][1]) for state in found] == [("rov1", "1")]
+
+        until(locked, what="rov1 locked")
         firing = query('ALERTS{alertname=~"Tidesync.*", alertstate="firing"}')
         assert [alert["metric"]["alertname"] for alert in firing] == []
 

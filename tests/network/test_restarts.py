@@ -9,7 +9,8 @@ from tests.deadline import until, within
 
 S = 1_000_000_000
 HEALED_S = 5.0
-CARRIED_ON = timedelta(milliseconds=100)
+CARRIED_ON = timedelta(milliseconds=900)
+"""Results come a second apart; a busy machine reads a pong late, after a result was carried on past it."""
 
 
 def running(boat, **settings):

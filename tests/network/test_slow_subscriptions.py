@@ -89,7 +89,8 @@ def test_a_vehicle_that_is_refused_its_pings_says_so_itself_and_so_do_its_result
 
         until(lambda: error() == ["not_authorized"], 30, lambda: f"the result's error ({error()})")
         refused = ("ping", "udp_request")
-        assert pi.health().topics_refused == tuple(f"tidesync/v1/vehicle/rov1/{kind}/+" for kind in refused)
+        topics = tuple(f"tidesync/v1/vehicle/rov1/{kind}/+" for kind in refused)
+        until(lambda: pi.health().topics_refused == topics, what="the topics in the vehicle's health")
         finding = examined("--broker", deaf.url, expected=1)["agent of rov1"]
     assert finding["verdict"] == "FAIL"
     assert "tidesync/v1/vehicle/rov1/ping/+" in finding["found"]

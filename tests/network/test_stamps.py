@@ -72,14 +72,19 @@ def measured(boat, count=24, clock=None, **settings):
     recorder = boat.start(Recorder(boat.url, **boat.connection))
     boat.vehicle("rov1", clock or SystemClock())
     boat.topside(**{"rate": 20, "no_udp": True} | settings)
-    until(lambda: len(recorder.exchanges) >= count, 20, f"{count} exchanges")
+    until(lambda: len(recorder.exchanges) >= count, 180, f"{count} exchanges")
     return recorder
+
+
+def assert_kernel_stamps(recorder):
+    """On a busy machine messages queue, and their stamps are inexact for a while."""
+    until(lambda: ("kernel", "write") in kinds([*recorder.exchanges]), what="exact stamps")
+    assert kinds([*recorder.exchanges]) <= {("kernel", "write"), ("kernel_inexact", "write")}
 
 
 def test_agents_stamp_arrivals_in_the_kernel_and_departures_at_the_write(boat):
     recorder = measured(boat)
-    assert kinds(recorder.exchanges) <= {("kernel", "write"), ("kernel_inexact", "write")}
-    assert ("kernel", "write") in kinds(recorder.exchanges)
+    assert_kernel_stamps(recorder)
     assert recorder.infos[-1].receive_stamp == "kernel"
 
 
@@ -190,9 +195,8 @@ def test_stamps_are_carried_by(scheme, carriers):
         boat = Boat(urls[scheme], stack, **({"ca_file": certificate} if scheme != "ws" else {}))
         clock = SimulatedClock(SystemClock(), offset_ns=3 * S, drift_ppm=40.0)
         recorder = measured(boat, clock=clock)
-        assert kinds(recorder.exchanges) <= {("kernel", "write"), ("kernel_inexact", "write")}
-        assert ("kernel", "write") in kinds(recorder.exchanges)
-        assert contradictions(recorder.exchanges, clock) == []
+        assert_kernel_stamps(recorder)
+        assert contradictions([*recorder.exchanges], clock) == []
 
 
 # The truth
@@ -234,10 +238,11 @@ def test_no_bound_ever_excludes_the_truth_on_a_loaded_machine(mosquitto_boat, mo
         monkeypatch.setattr(make_client_module, "client_class", lambda: PlainClient)
     clock = SimulatedClock(SystemClock(), offset_ns=-42 * S, drift_ppm=-80.0)
     with hogs(os.cpu_count() or 1):
-        recorder = measured(mosquitto_boat, 150, clock, burst=50, udp=True, no_udp=False)
+        recorder = measured(mosquitto_boat, 150, clock, burst=50, no_udp=False)
         mosquitto_boat.vehicle("rov2", clock)  # two vehicles: messages queue behind each other
         until(
-            lambda: {one.vehicle for one in recorder.exchanges} == {"rov1", "rov2"}, 30, "exchanges of both"
+            lambda: {one.vehicle for one in [*recorder.exchanges]} == {"rov1", "rov2"},
+            what="exchanges of both",
         )
-        until(lambda: len(recorder.exchanges) >= 300, 30, "300 exchanges")
-    assert contradictions(recorder.exchanges, clock) == []
+        until(lambda: len(recorder.exchanges) >= 300, 180, "300 exchanges")
+    assert contradictions([*recorder.exchanges], clock) == []

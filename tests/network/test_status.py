@@ -28,18 +28,25 @@ def test_vehicles_and_sessions_are_shown_with_their_alarms(mosquitto_boat, tmp_p
         return checker.wait_for_session(lambda state: state.alarm is not None, 1.0)
 
     until(alarmed, 20, "the alarm of a vehicle that is not there")
-    document = json.loads(status(boat.url, "--json").stdout)
+
+    def locked():
+        document = json.loads(status(boat.url, "--json").stdout)
+        return [each["state"] for each in document["vehicles"]] == ["locked"] and document
+
+    document = until(locked, what="locked in the document")
     (vehicle,) = document["vehicles"]
-    assert (vehicle["vehicle"], vehicle["state"]) == ("rov1", "locked")
+    assert vehicle["vehicle"] == "rov1"
     assert abs(vehicle["offset_ms"] + 3000) <= vehicle["max_error_ms"] + 1
     (session,) = document["sessions"]
     assert "rov77" in session["alarm"]
 
-    shown = status(boat.url).stdout
+    def fresh():
+        shown = status(boat.url).stdout
+        return "locked" in shown and "old:" not in shown and shown
+
+    shown = until(fresh, what="a row that is not old")
     assert "rov1" in shown
-    assert "locked" in shown
     assert "nothing recorded of rov77" in shown
-    assert "old:" not in shown
 
 
 def test_a_result_that_nobody_renews_is_called_old(mosquitto_boat):

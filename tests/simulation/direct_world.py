@@ -224,7 +224,7 @@ class DirectWorld:
             return
         if self.chance.random() < self.pi.interrupted:
             self.pi.late_in = self.chance.randrange(1, 6)
-        stamp_ns = self.pi.realtime_at(arrived_ns) * self.pi.stamps
+        stamp_ns = self._stamp(self.pi, arrived_ns)
         look, kernel, transmit_ns = self.pi_clock.answering(now_ns, stamp_ns)
         answer = self.answerer.answer(admitted, kernel, look, self.pi_sent, transmit_ns)
         self._interrupt(self.pi)
@@ -263,12 +263,15 @@ class DirectWorld:
         self._later(self.topside, self.now + wait_ns, lambda: self._timer is timer and self._serve())
 
     def _answer(self, data, seq, arrived_ns):
-        now_ns, stamp = self.topside.raw_ns(), self.topside.realtime_at(arrived_ns)
-        states = self.path.answered(data, parse_answer(data), stamp * self.topside.stamps, now_ns)
+        now_ns, stamp_ns = self.topside.raw_ns(), self._stamp(self.topside, arrived_ns)
+        states = self.path.answered(data, parse_answer(data), stamp_ns, now_ns)
         if not isinstance(states, str):
             self._times[seq] += (arrived_ns,)
             self._take(states)
         self._serve()
+
+    def _stamp(self, machine, arrived_ns):
+        return machine.realtime_at(arrived_ns) * machine.stamps
 
     def _look(self, now_ns):
         before, self.look = self.look, self.clock.look(now_ns)

@@ -291,7 +291,7 @@ class SimulatedConnection:
         stamp = message.one_step
         if stamp is None:
             return message.payload
-        return bytes(OneStepPacket(message.payload, [(stamp.position, stamp)], self._clock.raw_ns)[0:])
+        return bytes(OneStepPacket(message.payload, stamp.position, stamp, self._clock.raw_ns)[0:])
 
     # The network thread
 

@@ -29,10 +29,12 @@ FAULTS = {
 class Recorded:
     """A simulation with a recorder on a machine of its own, and a session from 5 s to `stop_s`."""
 
-    def __init__(self, root, link, *, stop_s=60, vehicle=None, topside=None, topside_link=None, reading_s=0):
+    def __init__(
+        self, root, link, *, stop_s=60, vehicle=None, topside=None, topside_link=None, reading_s=0, **more
+    ):
         simulated = {"offset_ns": -1_234_567_000, "drift_ppm": 30.0} | (vehicle or {})
         self.simulation = Simulation(
-            Link(), simulated=simulated, topside_simulated=topside, topside_link=topside_link
+            Link(), simulated=simulated, topside_simulated=topside, topside_link=topside_link, **more
         )
         self.folder = SessionFolder(root / "reef-42" / "session_s1")
         self._settings = RecorderSettings(root=root)

@@ -147,6 +147,19 @@ def test_only_the_topside_that_asked_reads_the_key_of_a_direct_path():
     }
 
 
+def test_a_topside_for_pairs_writes_for_its_vehicles_alone_and_no_result():
+    one = rights(account("a", "topside", for_pair=("rov2", "rov5")))
+    assert set(one.publish) == {
+        *(
+            f"tidesync/v1/vehicle/{vehicle}/{kind}/a"
+            for vehicle in ("rov2", "rov5")
+            for kind in ("ping", "udp_request", "exchange")
+        ),
+        *(f"tidesync/v1/topside/a/{kind}" for kind in ("status", "heartbeat", "clock")),
+    }
+    assert one.subscribe == rights(account("a", "topside")).subscribe
+
+
 def test_nats_gets_the_same_rights_as_subjects_and_an_empty_list_denies():
     text = nats(
         book(account("laptop", "topside"), account("rov1", "vehicle"), account("viewer", "dashboard"))

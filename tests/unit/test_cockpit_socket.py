@@ -44,7 +44,7 @@ def test_a_client_that_takes_nothing_is_disconnected(monkeypatch):
 
     async def serve():
         client = Client(app, most=5)
-        await asyncio.wait_for(cockpit.lines(client.socket), 5)
+        await asyncio.wait_for(cockpit.lines(client.socket), 60)
         return client
 
     client = asyncio.run(serve())

@@ -12,6 +12,7 @@ from openapi_spec_validator import validate
 from runtime.api_page import page
 from runtime.clock import SystemClock
 from runtime.web_server import WithHead
+from schemas.messages import StartCommand, StopCommand
 from tests.unit.dashboards import LONG_AGO, incoming, info, result, session, status
 from tidesync.dashboard import stream
 from tidesync.dashboard.api import served
@@ -19,7 +20,8 @@ from tidesync.dashboard.app import make_app
 from tidesync.dashboard.assets import FOLDER
 from tidesync.dashboard.settings import DashboardSettings
 from tidesync.dashboard.stream import EventStream, Feed
-from tidesync.dashboard.subscriber import Subscriber
+from tidesync.dashboard.subscriber import Answer, Subscriber
+from tidesync.sessions.client import SessionRequest
 
 TOKEN = "a token long enough"
 EVIL = "<script>alert(1)</script>"
@@ -147,6 +149,42 @@ def test_sessions_are_listed_newest_first_and_one_by_name(bench):
     assert bench.get("/api/sessions/2026-05-01").json()["state"] == "recording"
     missing = bench.get("/api/sessions/other")
     assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
+
+
+def asked(bench, command):
+    """The future of an answer to `command` about dive-1."""
+    bench.subscriber._begin(answer := Answer(), SessionRequest("tidesync", "dive-1", command))
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("command", "state"),
+    [
+        (StartCommand(request_id="mine", mission="reef", sensors={}), "recording"),
+        (StopCommand(request_id="mine"), "stopped"),
+    ],
+)
+def test_who_is_answered_finds_the_session_as_it_was_answered(bench, command, state):
+    """The answer is given in the network thread: what it leads to must be known before."""
+    answer = asked(bench, command)
+    found = []
+    answer.add_done_callback(lambda _: found.append(bench.subscriber.fleet.session("dive-1").state))
+    bench.hear(incoming(session("dive-1", "recording"), retained=True))
+    assert not answer.done()
+    bench.hear(incoming(session("dive-1", state, request_id="mine")))
+    assert answer.result(0) == found[0]
+    assert found[0].state == state
+
+
+def test_what_answers_on_another_sessions_topic_answers_nobody(bench):
+    command = StopCommand(request_id="mine")
+    answer = asked(bench, command)
+    state = session("dive-1", "stopped", request_id="mine")
+    foreign = incoming(state)._replace(topic="tidesync/v1/session/other/state")
+    bench.hear(foreign)
+    assert not answer.done()
+    bench.hear(incoming(state))
+    assert answer.done()
 
 
 def test_the_history_is_in_columns_and_goes_on_where_it_ended(bench):
@@ -427,7 +465,7 @@ def test_a_page_that_takes_nothing_is_disconnected(feed, monkeypatch):
 
     async def page():
         stream = EventStream(feed, counted)({"type": "http", "method": "GET"}, receive, send)
-        await asyncio.wait_for(stream, 10)
+        await asyncio.wait_for(stream, 60)
 
     asyncio.run(page())
     assert sent == ["http.response.start", "http.response.body"]

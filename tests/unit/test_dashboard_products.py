@@ -333,6 +333,25 @@ def test_one_is_made_at_a_time_each_once_and_few_may_wait(root):
     jobs.stop()
 
 
+def test_who_sees_no_job_any_more_sees_why_nothing_was_made(root, monkeypatch):
+    jobs, folder, seen = ProductJobs(root), ProductFolder(root / "reef" / f"session_{SESSION}"), []
+
+    class Jobs(dict):
+        def __delitem__(self, key):
+            super().__delitem__(key)
+            seen.append(jobs.problem(folder, key[1]))
+
+    def failing(_job):
+        raise OSError("no disk")
+
+    monkeypatch.setattr(jobs, "_jobs", Jobs())
+    monkeypatch.setattr(jobs, "_make", failing)
+    jobs.ask(folder, "tables")
+    until(lambda: seen, 60, "the end of the job")
+    assert seen == ["no disk"]
+    jobs.stop()
+
+
 class Usage(NamedTuple):
     total: int
     used: int

@@ -2,12 +2,20 @@
 
 import random
 
+import numpy as np
 import pytest
 
-from schemas.exchange import UDP, Exchange
+from schemas.exchange import MQTT, UDP, Exchange
 from tests.effort import tries
 from topside_agent.estimator import OffsetEstimator, smooth
-from topside_agent.estimator.direct_slews import follows_at_once, is_blunt, slew_of, unexplained_ns
+from topside_agent.estimator.direct_slews import (
+    DirectPiReadings,
+    follows_at_once,
+    is_blunt,
+    slew_of,
+    unexplained_ns,
+)
+from topside_agent.estimator.exchanges import Exchanges
 from topside_agent.estimator.recent_readings import RecentReadings
 from topside_agent.estimator.slews import FASTEST, Reading
 
@@ -113,6 +121,55 @@ def exchanges(step, *, side="pi", trains=60, way_ns=(300 * US, 300 * US), rate=0
             (exchange, [difference_ns("pi", at) - difference_ns("topside", at) for at in (turned, arrived)])
         )
     return made
+
+
+def drawn(chance):
+    """Exchanges of a clock that is slewed and set, some late, blunt, repeated or over MQTT; in any order."""
+    made, at_ns, difference_ns, rate = [], S, chance.choice([0, -9 * 10**18, 1_700_000_000 * S]), 0.0
+    for seq in range(60):
+        step_ns = chance.choice([0, 0, 20 * US, 3 * MS, S // 10, S // 4, 3 * S])
+        at_ns, difference_ns = at_ns + step_ns, difference_ns + round(step_ns * rate)
+        if chance.random() < 0.1:
+            rate = chance.choice([0.0, 50e-6, -500e-6, 0.1])
+        if chance.random() < 0.05:
+            difference_ns += chance.choice([300, -5 * US, 3 * MS, S, 18 * 10**18 - 2 * max(difference_ns, 0)])
+            difference_ns = max(min(difference_ns, 9 * 10**18), -9 * 10**18)
+        resolution_ns = chance.choice([100, 200, 900, 30 * US])
+        read_ns = difference_ns + chance.randint(-resolution_ns, resolution_ns)
+        direct = chance.random() < 0.9
+        made.append(
+            Exchange(
+                vehicle="rov1",
+                topside="surface",
+                method=(UDP if direct else MQTT).name,
+                seq=seq,
+                boot_id="boot",
+                origin_ns=at_ns,
+                receive_ns=max(at_ns + 300 * US + read_ns, 0),
+                transmit_ns=max(at_ns + 300 * US + read_ns, 0),
+                destination_ns=at_ns + 600 * US,
+                pi_realtime_minus_raw_ns=read_ns if chance.random() < 0.98 else None,
+                topside_realtime_minus_raw_ns=0,
+                resolution_ns=resolution_ns,
+            )
+        )
+    return made if chance.random() < 0.5 else sorted(made, key=lambda each: each.seq + chance.choice([0, 3]))
+
+
+@pytest.mark.parametrize("seed", range(tries(40)))
+def test_all_readings_at_once_show_what_each_shows_alone(seed):
+    chance = random.Random(seed)
+    made = drawn(chance)
+    found = DirectPiReadings(Exchanges.of(made))
+    blurred = np.array([chance.random() < 0.2 for _ in made])
+    fastest, unexplained = found.shown(blurred)
+    columns = [column.tolist() for column in found._columns]
+    for index, places in enumerate(zip(*found._places(slice(None)), strict=True)):
+        near = [Reading(*(column[place] for column in columns)) for place in sorted(set(map(int, places)))]
+        assert fastest[index] == pytest.approx(slew_of(near)[1], rel=1e-15, abs=0)
+        if found.after[index] > index:
+            alone = unexplained_ns(near, blurred=blurred[index])
+            assert unexplained[index] == pytest.approx(alone, rel=1e-15, abs=0)
 
 
 @pytest.mark.parametrize("size_ns", [1_500, -20 * US, 3 * MS, -S])

@@ -212,8 +212,9 @@ def test_an_agent_of_another_version_or_without_kernel_stamps_is_warned_of(
         (None, None, "mqtt", "ok", "offers none"),
         (1, False, "udp", "ok", "in use"),
         (1, False, None, "ok", "offered"),
-        (1, False, "mqtt", "ok", "--udp"),
+        (1, False, "mqtt", "warn", "came over mqtt"),
         (1, True, "udp", "warn", "can read the key"),
+        (1, True, "mqtt", "warn", "came over mqtt; its agent has no account"),
     ],
 )
 def test_whether_the_direct_path_is_used_and_who_reads_its_key_is_said(udp, public, path, verdict, words):

@@ -104,9 +104,10 @@ def test_two_stamps_on_one_line_are_even_since_it_began():
     [
         (stamp(3 * S), stamp(3 * S + MS, since_ns=3 * S)),
         (stamp(3 * S, since_ns=0), stamp(3 * S + MS, since_ns=0)),
+        (stamp(3 * S)._replace(by_hardware=True), stamp(3 * S + MS)),
         (stamp(3 * S), stamp(3 * S + MS, difference_ns=LEVEL + 70_000)),
     ],
-    ids=["two lines", "no line", "too far apart"],
+    ids=["two lines", "no line", "not the kernel's", "too far apart"],
 )
 def test_other_stamps_are_not_known_to_be(first, second):
     assert Even.between(first, second, LEVEL) == Even()

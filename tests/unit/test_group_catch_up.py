@@ -2,6 +2,7 @@
 
 import logging
 import random
+import secrets
 import socket
 import sys
 import zlib
@@ -228,32 +229,39 @@ def test_a_backlog_gives_the_latest_in_order_and_takes_none_of_its_numbers():
 # The socket
 
 
+def instances():
+    """Names of this test alone: all of this computer's programs share those of abstract sockets."""
+    return [secrets.token_hex(8) for _ in range(3)]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
 def test_a_message_names_its_sender_and_what_cannot_be_sent_is_lost_at_once():
-    one, other = LocalSocket("a", "one-7d2e"), LocalSocket("b", "other-7d2e")
-    assert one.send("b", "other-7d2e", b"hello")
-    assert other.receive() == LocalMessage("a", "one-7d2e", b"hello")
+    ours, theirs, nobodys = instances()
+    one, other = LocalSocket("a", ours), LocalSocket("b", theirs)
+    assert one.send("b", theirs, b"hello")
+    assert other.receive() == LocalMessage("a", ours, b"hello")
     assert other.receive() is None
-    assert other.send("a", "one-7d2e", random.Random(1).randbytes(MOST_BYTES))
+    assert other.send("a", ours, random.Random(1).randbytes(MOST_BYTES))
     assert len(one.receive().payload) == MOST_BYTES
-    assert not one.send("b", "other-7d2e", b"x" * (MOST_BYTES + 1))
-    assert not one.send("b", "nobody-7d2e", b"hello")
+    assert not one.send("b", theirs, b"x" * (MOST_BYTES + 1))
+    assert not one.send("b", nobodys, b"hello")
     assert not one.send("b", "x" * 128, b"hello")
     other.close()
-    assert not one.send("b", "other-7d2e", b"hello")
+    assert not one.send("b", theirs, b"hello")
     assert other.receive() is None
     one.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
 def test_what_another_user_or_a_socket_without_such_a_name_sends_is_dropped(monkeypatch):
-    one, other = LocalSocket("a", "one-7d2f"), LocalSocket("b", "other-7d2f")
+    ours, theirs, elsewhere = instances()
+    one, other = LocalSocket("a", ours), LocalSocket("b", theirs)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nameless:
-        nameless.sendto(b"hello", local_socket.socket_name("a", "one-7d2f", "/messages"))
-        nameless.bind("\0elsewhere-7d2f/a/b")
-        nameless.sendto(b"hello", local_socket.socket_name("a", "one-7d2f", "/messages"))
+        nameless.sendto(b"hello", local_socket.socket_name("a", ours, "/messages"))
+        nameless.bind(f"\0{elsewhere}/a/b")
+        nameless.sendto(b"hello", local_socket.socket_name("a", ours, "/messages"))
     assert one.receive() is None
-    other.send("a", "one-7d2f", b"hello")
+    other.send("a", ours, b"hello")
     monkeypatch.setattr(local_socket.os, "getuid", lambda: 2**20)
     assert one.receive() is None
     one.close()

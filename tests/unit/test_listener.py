@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import select
 import socket
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from runtime import listener as listener_module
 from runtime.errors import ListenError
 from runtime.listener import Limits, free_port, limits, open_listener, refused, url_of
+from tests.deadline import until
 
 pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
 
 
 def reached(host, port):
-    with socket.create_connection((host, port), timeout=5):
+    with socket.create_connection((host, port), timeout=60):
         return True
 
 
@@ -70,7 +72,8 @@ def test_a_port_without_permission_is_an_error_that_says_so(monkeypatch):
 
 def connected(listener, source="127.0.0.1"):
     """A client's end, and the server's; None where the connection was refused."""
-    client = socket.create_connection(listener.getsockname()[:2], timeout=5, source_address=(source, 0))
+    client = socket.create_connection(listener.getsockname()[:2], timeout=60, source_address=(source, 0))
+    until(lambda: select.select([listener], [], [], 0)[0], what="the connection, at the server")
     try:
         return client, listener.accept()[0]
     except BlockingIOError:

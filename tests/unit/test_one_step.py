@@ -64,17 +64,7 @@ class Ticks:
 
 def packet(raw_ns, plus_ns=0):
     stamp = OneStepTimestamp(1, plus_ns)
-    return OneStepPacket(b"head<" + b"0" * WIDTH + b">", [(5, stamp)], raw_ns), stamp
-
-
-def test_packets_of_one_write_have_the_reading_before_it_each_with_its_own_difference():
-    stamps = [OneStepTimestamp(0, plus_ns) for plus_ns in (0, 1000)]
-    field = b"0" * WIDTH
-    made = OneStepPacket(
-        b"<" + field + b"><" + field + b">", [(1, stamps[0]), (WIDTH + 3, stamps[1])], Ticks()
-    )
-    assert [int(number) for number in bytes(made[0:])[1:-1].split(b"><")] == [101, 1101]
-    assert [stamp.raw_ns for stamp in stamps] == [101, 101]
+    return OneStepPacket(b"head<" + b"0" * WIDTH + b">", 5, stamp, raw_ns), stamp
 
 
 @pytest.mark.parametrize("origin_ns", [0, 7, NS, LATEST_NS])
@@ -175,6 +165,15 @@ def test_paho_writes_the_stamp_that_is_handed_back(wired):
     assert b'{"t":%19d,' % 105 in wired.arrived()
 
 
+def test_of_several_in_one_write_the_first_is_stamped_and_the_others_keep_their_numbers(wired):
+    payload, position = with_room(b'{"t":5}', "t")
+    stamps = [OneStepTimestamp(position, 0) for _ in range(2)]
+    wired.client.send([Outgoing("topic", payload, 0, one_step=stamp) for stamp in stamps], wired.raw_ns)
+    assert [stamp.raw_ns for stamp in stamps] == [101, None]
+    arrived = wired.arrived()
+    assert arrived.count(b'{"t":%19d}' % 101) == arrived.count(b'{"t":%19d}' % 5) == 1
+
+
 def test_packets_that_queue_up_are_each_stamped_when_their_first_byte_goes(wired):
     stamps = [wired.publish(size=3000) for _ in range(20)]
     waiting = [stamp for stamp in stamps if stamp.raw_ns is None]
@@ -214,7 +213,7 @@ def test_while_the_clock_moves_an_answer_written_late_keeps_its_earlier_stamp(is
     builder = MessageBuilder("fleet", "rov1", answerer=None, started_ns=NS, simulated=False)
     made = builder.pong("t", PONG, is_moving=is_moving)
     written_ns = PONG.transmit_ns - PONG.realtime_minus_raw_ns + late_ns
-    packet = OneStepPacket(made.payload, [(made.one_step.position, made.one_step)], lambda: written_ns)
+    packet = OneStepPacket(made.payload, made.one_step.position, made.one_step, lambda: written_ns)
     sent = Pong.decode(bytes(packet[0:]))
     assert sent.transmit_ns == PONG.transmit_ns + late_ns * stamped
     assert made.one_step.raw_ns == (written_ns if stamped else None)

@@ -110,7 +110,7 @@ def test_readings_older_than_two_generations_no_longer_count():
 )
 def test_a_line_through_all_intervals_is_never_cut_away(points, slope):
     lines = FeasibleLines(-1000.0, 1000.0, (-0.1, 0.1))
-    for at, off in points:
+    for at, off in sorted(points):
         value = slope * at
         low, high = value + min(off, 0) - 1e-3, value + max(off, 0) + 1e-3
         assert lines.cut(at, low, high) is not None

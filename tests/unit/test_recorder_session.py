@@ -231,6 +231,8 @@ def test_a_stop_is_answered_when_everything_is_written_or_cannot_be():
     assert (session.state(None).state, session.state(None).request_id) == ("recording", "r1")
     assert session.state("full").request_id == "r2"
     session.closing = Closing(at(9).realtime_ns, {}, None)
+    assert session.state(None).state == "recording"
+    session.written = True
     assert (session.state(None).state, session.state(None).request_id) == ("stopped", "r2")
 
 

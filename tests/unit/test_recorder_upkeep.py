@@ -1,10 +1,12 @@
 """What a session writes, and when: the metadata when it matters, and a slow disk holds up nothing."""
 
+import errno
 import json
 
 import pytest
 
 from tests.unit.test_recorder_session import at, exchange, measured, recording
+from tidesync.sessions.recorder import metadata_file
 from tidesync.sessions.recorder.closing import close
 from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.session_recorder import SessionRecorder
@@ -150,7 +152,74 @@ def test_a_stop_is_answered_after_three_seconds_whatever_is_still_missing_or_com
     assert session.update(at(6.5)).smooth
     assert session.state.closing
     session.close(close(session.store.folder, {"rov1": "topside"}, 7), at(9))
+    session.update(at(9))
     assert (session.state.state, session.state.closing) == ("stopped", False)
+
+
+def ending(root, disk):
+    """A session whose track is computed, of which the disk has all but that."""
+    session = recorder(root, disk)
+    for second in (1, 2):
+        session.take_batch([exchange(second, second)], second, at(second))
+        session.update(at(second))
+        disk.work()
+    session.stop("r2", at(3))
+    session.take_batch([exchange(3, 3.1)], 3, at(3.2))
+    while not session.update(at(3.3)).smooth:
+        disk.work()
+    disk.work()
+    session.close(close(session.store.folder, {"rov1": "topside"}, 7), at(3.4))
+    return session
+
+
+def written_state(session):
+    return json.loads(session.store.folder.metadata_path.read_bytes())["timeSync"]["tidesync"]["state"]
+
+
+def test_who_hears_that_a_session_is_stopped_finds_its_end_in_the_metadata(tmp_path):
+    disk = SlowDisk()
+    session = ending(tmp_path, disk)
+    session.update(at(3.4))
+    assert session.state.state == written_state(session) == "recording"
+    disk.work()
+    assert session.next_update_ns <= at(3.5).raw_ns
+    session.update(at(3.5))
+    assert (session.state.state, session.state.closing) == ("stopped", False)
+    assert written_state(session) == "stopped"
+
+
+def test_a_stop_that_the_disk_holds_up_is_answered_and_goes_on(tmp_path):
+    disk = SlowDisk()
+    session = ending(tmp_path, disk)
+    for second in (3.4, 6.5):
+        session.update(at(second))
+    assert (session.state.state, session.state.request_id, session.state.closing) == ("stopped", "r2", True)
+    disk.work()
+    session.update(at(6.6))
+    assert not session.state.closing
+
+
+def test_the_end_that_a_full_disk_has_not_taken_is_written_once_there_is_room(tmp_path, monkeypatch):
+    disk = SlowDisk()
+    session = ending(tmp_path, disk)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(metadata_file, "replace_unchanged", full)
+        for second in (3.4, 4.5, 5.6):
+            session.update(at(second))
+            disk.work()
+            session.update(at(second + 0.1))
+            assert session.state.state == "failed"
+            assert "No space left" in session.state.error
+            disk.work()
+    session.update(at(7))
+    disk.work()
+    session.update(at(7.1))
+    assert (session.state.state, session.state.error) == ("stopped", None)
+    assert written_state(session) == "stopped"
 
 
 def test_of_many_vehicles_a_stop_is_answered_as_soon_as_a_restart_would_know_of_it(tmp_path):

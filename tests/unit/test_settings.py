@@ -69,6 +69,21 @@ def test_doctor_checks_the_recorders_folder_and_the_agents_port(alone):
     assert file_defaults("doctor") == {"root": "other"}
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("hardware_stamps = true", True),
+        ("[pi]\nhardware_stamps = true\n[topside]\nhardware_stamps = false", True),
+        ("[topside]\nhardware_stamps = true", True),
+        ("[pi]\nhardware_stamps = false", None),
+        ("[pi]\nhardware_stamps = true\n[doctor]\nhardware_stamps = false", False),
+    ],
+)
+def test_doctor_knows_whether_an_agent_is_to_have_hardware_stamps(alone, text, wanted):
+    (alone / "tidesync.toml").write_text(text)
+    assert file_defaults("doctor").get("hardware_stamps") is wanted
+
+
 def test_vehicles_are_repeated_as_options_and_parted_by_spaces_in_the_environment(loaded, monkeypatch):
     assert loaded("--vehicle", "rov1", "--vehicle", "rov2").vehicle == ("rov1", "rov2")
     monkeypatch.setenv("TIDESYNC_VEHICLE", "rov1 rov3")

@@ -1,6 +1,7 @@
 """A UDP socket's kernel stamps: recorded control messages of both widths, and this machine's own."""
 
 import errno
+import random
 import socket
 import struct
 import sys
@@ -11,6 +12,7 @@ from runtime import stamped_socket
 from runtime.errors import ListenError
 from runtime.stamped_socket import StampedSocket, listening
 from tests.deadline import until
+from tests.effort import tries
 
 AT = 1_777_636_800, 123_456_789
 AT_NS = AT[0] * 10**9 + AT[1]
@@ -52,9 +54,9 @@ class Recorded(StampedSocket):
     """A socket whose error queue is given."""
 
     def __init__(self, *queue):
-        self.socket, self._recvmsg = self, self.recvmsg
+        self.socket, self._recvmsg, self._sendto = self, self.recvmsg, self.sendto
         self.refused = None
-        self._next = 0
+        self._next = self._uncounted = self._failures = self._sure_from = 0
         self._left = stamped_socket.OrderedDict()
         self.queue = list(queue)
         self.unsent = 0
@@ -74,23 +76,63 @@ class Recorded(StampedSocket):
 
 
 def test_departures_come_in_any_order_and_each_once():
-    sockets = Recorded((1, 2000), (0, 1000), (0, 9000), (2, 3000))
+    sockets = Recorded()
     assert [sockets.send(b"", ("", 0)) for _ in range(4)] == [0, 1, 2, 3]
+    sockets.queue = [(1, 2000), (0, 1000), (0, 9000), (2, 3000)]
     assert sockets.left(0) == 1000
     assert sockets.left(0) == 9000  # a repeated stamp is of nobody: it is asked for no more
     assert [sockets.left(number) for number in (1, 2, 3)] == [2000, 3000, 0]
+
+
+class Kernel(Recorded):
+    """A socket whose kernel counts what it cannot send, or does not, and stamps the rest sooner or later."""
+
+    def __init__(self, chance):
+        super().__init__()
+        self.chance, self.counted, self.waiting, self.true = chance, 2**32 - 7, [], {}
+
+    def sendto(self, _data, _to):
+        failed = self.chance.random() < 0.05
+        self.counted += not failed or self.chance.random() < 0.5
+        if failed:
+            raise OSError(errno.EPERM, "operation not permitted")
+        self.waiting.append(((self.counted - 1) % 2**32, 1000 + self.counted))
+        self.last = 1000 + self.counted
+        if self.chance.random() < 0.7:
+            self.chance.shuffle(self.waiting)
+            self.queue, self.waiting = self.queue + self.waiting, []
+
+
+def test_no_datagram_has_the_stamp_of_another_whichever_failed_and_were_counted():
+    known = 0
+    for seed in range(tries(40)):
+        chance = random.Random(seed)
+        sockets, sent = Kernel(chance), {}
+        sockets._uncounted = 2**32 - 7
+        for _ in range(300):
+            number = sockets.send(b"", ("", 0))
+            if number is not None:
+                sent[number] = sockets.last
+            if sent and chance.random() < 0.5:
+                asked = chance.choice([*sent])
+                stamp_ns = sockets.left(asked)
+                assert stamp_ns in {0, sent.pop(asked)}
+                known += stamp_ns > 0
+    assert known > 40 * tries(40)
 
 
 def test_a_datagram_that_failed_and_was_counted_puts_no_stamp_on_another():
     sockets = Recorded()
     sockets.unsent = 1
     assert sockets.send(b"", ("", 0)) is None
-    number = sockets.send(b"", ("", 0))
-    sockets.queue = [(1, 5000)]  # the kernel counted the one that failed
-    assert sockets.left(number) == 5000
-    following = sockets.send(b"", ("", 0))
-    sockets.queue = [(2, 6000)]
+    sockets.queue = []
+    number, following = (sockets.send(b"", ("", 0)) for _ in range(2))
+    sockets.queue = [(1, 5000), (2, 6000)]  # the kernel counted the one that failed
+    assert sockets.left(number) == 0  # it may be the next one's
     assert sockets.left(following) == 6000
+    following = sockets.send(b"", ("", 0))
+    sockets.queue = [(3, 7000)]
+    assert sockets.left(following) == 7000
 
 
 def test_stamps_that_nobody_asks_for_are_bounded():

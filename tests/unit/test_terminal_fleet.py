@@ -19,7 +19,7 @@ from tidesync.cli.session import listing
 from tidesync.cli.status import _table
 from tidesync.dashboard.settings import DashboardSettings
 from tidesync.doctor.fleet_checks import vehicle as vehicle_check
-from tidesync.figures import ago, error_figure, figure, span
+from tidesync.figures import ago, decimals_of, error_figure, figure, span
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.sessions import CLOSING
 from tidesync.fleet.vehicle import CONDITION
@@ -505,3 +505,36 @@ def test_a_stopped_session_that_is_not_written_yet_is_called_so_everywhere():
 )
 def test_an_error_is_shown_so_wide_that_it_holds_around_the_shown_value(error, value, shown):
     assert error_figure(error, 4, value) == shown
+
+
+@pytest.mark.parametrize(
+    ("error", "decimals"),
+    [(0.42, 4), (0.00551, 4), (0.00071, 5), (0.000099, 6), (2e-9, 6), (31.0, 4), (0.0, 4), (None, 4)],
+)
+def test_an_error_of_less_than_a_microsecond_has_two_digits(error, decimals):
+    assert decimals_of(error, 4) == decimals
+
+
+def test_numbers_have_the_decimals_that_their_errors_deserve():
+    narrow = result(
+        offset_ms=44996.476887,
+        lower_ms=44996.476178,
+        upper_ms=44996.477596,
+        max_error_ms=0.000709,
+        u95_ms=0.000087,
+        drift_ppm=-34.9987,
+        drift_error_ppm=0.0378,
+        delay_min_ms=0.000625,
+        path="udp",
+    )
+    (row,) = rows(letter(narrow))
+    shown = dict(line.split(" : ") for line in re.sub(" +", " ", tracking(row)).splitlines())
+    assert shown["Offset"].startswith("44996.47689 ms ")
+    assert shown["Max error"] == "0.00072 ms (44996.47617 to 44996.47760)"
+    assert shown["95 % error (u95)"] == "0.000090 ms"
+    assert shown["Drift"].startswith("-34.999 ppm ± 0.039 ")
+    assert shown["Min delay"] == "0.00063 ms"
+    assert "locked 44996.47689 ms ± 0.00072, drift -34.999 ppm" in plain_line(letter(narrow))
+    assert {"44996.47689", "0.00072", "0.000090", "-34.999", "udp"} <= set(_table([row]).split())
+    screenful = screen(View("t", None, [row]), width=160)
+    assert {"44,996.47689", "0.00072", "0.000090", "-34.999", "0.00063"} <= set(screenful.split())

@@ -52,6 +52,28 @@ def test_every_exchange_is_batched_once_and_in_order():
     assert [seqs(payload) for payload in backlog.take_batches()] == [[250]]
 
 
+def test_what_an_outage_left_is_taken_by_and_by_oldest_first_and_none_twice():
+    backlog = Backlog(1800 * S)
+    for seq in range(730):
+        backlog.add(exchange(seq), seq * S)
+    taken = []
+    while backlog.waiting:
+        taken.append([seq for payload in backlog.take_batches(250) for seq in seqs(payload)])
+    assert [len(part) for part in taken] == [250, 250, 230]
+    assert list(chain(*taken)) == list(range(730))
+
+
+@pytest.mark.parametrize("vehicles", [1, 7, 60, 300, 3000])
+@pytest.mark.parametrize("rate", [0.05, 4, 50])
+def test_of_a_fleet_no_more_goes_out_at_once_than_may_wait_and_each_catches_up(vehicles, rate):
+    pace = Pace(TopsideSettings(rate=rate))
+    pace.measures(vehicles)
+    interval_s = pace.resting_ns / S
+    assert pace.most_exchanges > rate * interval_s
+    made = vehicles * rate * interval_s
+    assert vehicles * pace.most_exchanges <= max(6_000, 2 * made + 2 * vehicles)
+
+
 def test_exchanges_with_the_longest_names_and_ids_fit_into_packets_and_none_is_lost():
     backlog = Backlog(1800 * S)
     for seq in range(150):

@@ -24,9 +24,9 @@ from broker.accounts.folder import AccountFolder, AccountSettings
 from runtime.files import PrivateFile, checkout_of, folder_owner, write_new
 from schemas.compat import UTC
 from schemas.instants import iso_utc
-from schemas.names import PING_SUFFIX, account_name
+from schemas.names import PING_SUFFIX, account_name, vehicle_name
 from schemas.topic_kind import Role
-from tidesync.errors import NotSoError, SettingsError
+from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.figures import in_columns
 from tidesync.settings import with_settings
 
@@ -93,6 +93,7 @@ def _adder(role: Role) -> click.Command:
         may_forget: bool = False,
         homeassistant: bool = False,
         blueos_mirror: bool = False,
+        for_pair: tuple[str, ...] = (),
     ) -> int:
         account_name(name)
         if password_out and password_file:
@@ -107,6 +108,7 @@ def _adder(role: Role) -> click.Command:
             may_forget=may_forget,
             homeassistant=homeassistant,
             blueos_mirror=blueos_mirror,
+            for_pair=tuple(named("--for-pair", vehicle_name, each) for each in for_pair),
             **hashes(password),
         )
         _store(settings, account, password, password_out, replace=replace)
@@ -117,6 +119,14 @@ def _adder(role: Role) -> click.Command:
 
     for name, meaning in _OPTIONAL_RIGHTS.get(role, {}).items():
         command = click.option(name, is_flag=True, help=meaning)(command)
+    if role == "topside":
+        command = click.option(
+            "--for-pair",
+            multiple=True,
+            metavar="VEHICLE",
+            help="It measures this vehicle alone (repeatable), and publishes exchanges without results: for a"
+            " topside on a vehicle's computer, for `tidesync pair`.",
+        )(command)
     article = "an" if role == "operator" else "a"
     return click.command(
         f"add-{role}",
@@ -230,6 +240,7 @@ def _role(account: Account) -> str:
         ", may forget": account.may_forget,
         ", Home Assistant": account.homeassistant,
         ", BlueOS": account.blueos_mirror,
+        f", pairs {', '.join(account.for_pair)}": bool(account.for_pair),
     }
     return account.role + "".join(words for words, given in more.items() if given)
 

@@ -17,7 +17,7 @@ from schemas.names import vehicle_name
 from tidesync.cli.session import documents, listing
 from tidesync.client import retained
 from tidesync.errors import NotSoError, named
-from tidesync.figures import ago, error_figure, figure, in_columns
+from tidesync.figures import ago, in_columns
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.model import KINDS, Fleet
 from tidesync.fleet.order import worst_first
@@ -25,7 +25,7 @@ from tidesync.fleet.vehicle import path_of, topsides_twice
 from tidesync.sessions.client import recorders_online
 from tidesync.settings import with_settings
 from tidesync.terminal.folding import MANY, Folded, folded
-from tidesync.terminal.text import remarks_of, state_of, tracking
+from tidesync.terminal.text import drift_figures, offset_figures, remarks_of, state_of, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,9 +144,8 @@ def _columns(row: Row) -> tuple[str, ...]:
     if result is None:
         return (*known, "nobody", "-", "-", "-", "-", "-", "-", "-", "never")
     result = for_people(result)
-    max_error = error_figure(result.max_error_ms, 4, result.offset_ms)
-    figures = (figure(result.offset_ms, 4), max_error, figure(result.u95_ms, 4))
-    drift, steps = figure(result.drift_ppm, 2), str(result.steps)
+    figures, steps = offset_figures(result, 4), str(result.steps)
+    drift, _ = drift_figures(result)
     state = state_of(result, old=row.old)
     return (*known, result.topside, state, path_of(result), *figures, drift, steps, ago(row.age_s))
 

@@ -16,6 +16,7 @@ from tidesync.errors import NotSoError, named
 from tidesync.fleet.waiting import WaitCondition
 from tidesync.settings import with_settings
 from tidesync.terminal.listener import BrokerChange, Listener
+from tidesync.terminal.text import offset_figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,9 +71,8 @@ def command(
         raise NotSoError(f"not within {timeout:g} s: {sentence}")
     if not as_json:
         for result in found.values():
-            click.echo(
-                f"{result.vehicle} is locked: {result.offset_ms} ms, max error {result.max_error_ms} ms"
-            )
+            offset, max_error, _ = offset_figures(result, 4)
+            click.echo(f"{result.vehicle} is locked: {offset} ms, max error {max_error} ms")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent
@@ -12,7 +13,6 @@ from runtime.listener import open_listener, url_of
 from runtime.watchdog import Loop
 from runtime.web_server import make_server
 from tidesync.dashboard.app import make_app
-from tidesync.dashboard.cockpit import POLL_S
 from tidesync.dashboard.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _JOIN_S = 0.6
+_SHOW_S = 1.5
+_LOOK_S = 0.02
 
 
 class DashboardAgent(MqttAgent):
@@ -73,8 +75,7 @@ class DashboardAgent(MqttAgent):
     def stop(self) -> None:
         """Disconnect, wait until Cockpit has been notified, close the pages and end."""
         self._connection.stop()
-        if self._app.state.served.sockets:
-            self._ended.wait(2 * POLL_S)
+        self._wait_until_shown()
         if self._app.state.served.products:
             self._app.state.served.products.stop()
         self._server.should_exit = True
@@ -85,6 +86,12 @@ class DashboardAgent(MqttAgent):
     def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._ended.is_set() or super().wait_until_finished(timeout_s)
+
+    def _wait_until_shown(self) -> None:
+        """Wait until Cockpit shows that nothing is known any more, up to `_SHOW_S`."""
+        served, until_s = self._app.state.served, monotonic() + _SHOW_S
+        while served.shown_connected and monotonic() < until_s and not self._ended.wait(_LOOK_S):
+            pass
 
     def _serve(self) -> None:
         assert self._listener is not None

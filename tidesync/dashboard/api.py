@@ -79,6 +79,8 @@ class Served:
         self.last = LastMessage()
         self.streams = 0
         self.sockets = 0
+        self.shown_connected: set[object] = set()
+        """The sockets whose clients have heard last that the broker is there."""
 
 
 async def served(request: Request) -> Served:

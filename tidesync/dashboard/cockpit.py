@@ -30,7 +30,7 @@ from schemas.service import ServiceMetadata
 from tidesync.dashboard.access import COCKPIT_PATH
 from tidesync.dashboard.api import Here
 from tidesync.dashboard.assets import FOLDER
-from tidesync.dashboard.cockpit_lines import ChangedLines, values
+from tidesync.dashboard.cockpit_lines import CONNECTED, ChangedLines, values
 from tidesync.dashboard.presentation import vehicle_view
 from tidesync.dashboard.views import CockpitView
 
@@ -157,12 +157,15 @@ async def lines(
             task.cancel()
         await asyncio.gather(sending, receiving, return_exceptions=True)
         served.sockets -= 1
+        served.shown_connected.discard(socket)
 
 
 async def _send(socket: WebSocket, served: Served, topside: str | None) -> None:
     changed = ChangedLines()
     while True:
         await asyncio.wait_for(_send_each(socket, _due(changed, served, topside)), _SEND_TIMEOUT_S)
+        shown = changed.sent.get(CONNECTED) == "true"
+        (served.shown_connected.add if shown else served.shown_connected.discard)(socket)
         await asyncio.sleep(POLL_S)
 
 

@@ -128,12 +128,12 @@ class Subscriber:
         letter = self._inbox.open(message)
         if letter is None:
             return
-        if isinstance(letter.body, SessionState):
-            self._answered(letter.body)
         with self.lock:
             taken = self.fleet.take(letter)
         if taken == "mismatched":
             self._inbox.drop("name", "its names are not the topic's", message)
+        elif isinstance(letter.body, SessionState):
+            self._answered(letter.body)
 
     def _renews(self, message: Incoming) -> bool:
         """Whether a result has other numbers than the last one, and no more: most have."""
@@ -167,6 +167,7 @@ class Subscriber:
                 yield message
 
     def _answered(self, state: SessionState) -> None:
+        """Answer who asked for `state`; the fleet has it by now, for what they ask next."""
         for answer, request in self._requests.items():
             if request.heard(state):
                 with suppress(InvalidStateError):  # the client has given up meanwhile

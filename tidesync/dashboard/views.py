@@ -171,7 +171,7 @@ class IncidentView(View):
 
 
 class HistoryView(View):
-    """The last hours in columns of one length; instants in ms since the epoch, by the dashboard's clock."""
+    """The last hours in columns of one length; instants, of the results, in ms by the dashboard's clock."""
 
     vehicle: str
     topside: str

@@ -7,6 +7,7 @@ import math
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -27,6 +28,7 @@ from schemas.messages import StartCommand, StopCommand
 from tidesync.demo.checker import Checker
 from tidesync.demo.settings import DemoSettings, demo_clock
 from tidesync.errors import NotSoError
+from tidesync.figures import decimals_of, error_figure
 from tidesync.sessions.client import ask, new_request_id
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
@@ -44,9 +46,11 @@ if TYPE_CHECKING:
     from tidesync.demo.checker import Verdict
 
 _CONNECT_S = 10.0
-_ANSWER_S = 5.0
+_ANSWER_S = 30.0
 _REFRESH_S = 0.25
 _COARSE_NS = 1_000_000
+_MOST_DECIMALS = 5
+"""Of a ms: there is room for no more."""
 MISSION = "demo"
 
 
@@ -243,13 +247,16 @@ def _columns(verdict: Verdict | None, true_drift_ppm: float) -> Iterable[str]:
         return ("[dim]waiting[/]", "", "", "", "", "", f"{true_drift_ppm:+.1f}", "")
     result, true_ms = verdict.result, verdict.true_offset_ms
     offset_ms, max_error_ms = result.offset_ms or 0.0, result.max_error_ms or 0.0
+    decimals = decimals_of(max_error_ms, 3, _MOST_DECIMALS)
+    of_us = max(0, decimals_of(max_error_ms, 0, _MOST_DECIMALS) - 3)
+    shown_error_us = Decimal(error_figure(max_error_ms, of_us + 3, offset_ms, decimals)) * 1000
     colour = "green" if verdict.right else "bold red"
     return (
         f"[{STATE_STYLES[result.state]}]{result.state}[/]",
-        f"{offset_ms:,.3f}",
-        f"{true_ms:,.3f}",
-        f"[{colour}]{(offset_ms - true_ms) * 1000:+.1f}[/]",
-        f"{max_error_ms * 1000:.0f}",
+        f"{offset_ms:.{decimals}f}",
+        f"{true_ms:.{decimals}f}",
+        f"[{colour}]{(offset_ms - true_ms) * 1000:+.{max(1, of_us)}f}[/]",
+        f"{shown_error_us:.{of_us}f}",
         "" if result.drift_ppm is None else f"{result.drift_ppm:+.1f}",
         f"{true_drift_ppm:+.1f}",
         str(result.steps),

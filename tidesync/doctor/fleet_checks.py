@@ -10,7 +10,7 @@ from schemas.doubtful import is_doubtful
 from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.doctor.group_checks import groups, measured_by_several
-from tidesync.figures import ago, span
+from tidesync.figures import ago, bound_figure, span
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.order import Rank, measured, rank
 from tidesync.fleet.vehicle import discipline_of, path_of, topsides_twice
@@ -73,7 +73,8 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         if row.info:
             yield agent(row.vehicle, row.info).about(row.vehicle)
             yield ok(f"clock of {row.vehicle}", discipline_of(row.info)).about(row.vehicle)
-            yield direct_path(row.vehicle, row.info, row.result).about(row.vehicle)
+            current = row.result if row.fresh else None
+            yield direct_path(row.vehicle, row.info, current).about(row.vehicle)
     yield from unreadable(seen)
     yield clocks_agree(seen)
 
@@ -137,7 +138,7 @@ def _vehicle(row: Row) -> Finding:
             f"{state}, but no exchange took less than {result.delay_min_ms:.0f} ms",
             "over a cable that is Nagle's algorithm (`set_tcp_nodelay true` at the broker), or a bridge",
         )
-    bound = "" if result.max_error_ms is None else f", max error {result.max_error_ms:.3f} ms"
+    bound = "" if result.max_error_ms is None else f", max error {bound_figure(result.max_error_ms, 3)} ms"
     return ok(check, state + bound)
 
 
@@ -172,20 +173,21 @@ def direct_path(name: str, info: Info, result: OffsetResult | None) -> Finding:
     check, path = f"direct path to {name}", None if result is None else path_of(result)
     if info.udp is None:
         return ok(check, "its agent offers none (`--no-udp`, or an earlier version)")
-    if path != "udp":
-        return ok(
-            check,
-            "offered, not used: topside needs `--udp`, the right to ask (accounts made by this version), and"
-            " the vehicle's UDP port (`--udp-port`; a firewall, a container's published port)",
+    used = "in use, by UDP" if path == "udp" else "offered over UDP"
+    advice = []
+    if path not in {"udp", None}:
+        used += f", but the newest exchanges came over {path}"
+        advice.append(
+            "unless topside has `--no-udp`: may it reach the vehicle's UDP port (`--udp-port`; a firewall, a"
+            " container's published port)?"
+            " Accounts made by an earlier version lack the right: make them again"
         )
     if info.udp_key_public:
-        return warn(
-            check,
-            "in use, by UDP; its agent has no account, so whoever reaches the broker can read the"
-            " key and forge exchanges",
-            "make accounts: `tidesync up`, or `tidesync broker add-vehicle` and add-topside",
+        used += (
+            "; its agent has no account, so whoever reaches the broker can read the key and forge exchanges"
         )
-    return ok(check, "in use, by UDP")
+        advice.append("make accounts: `tidesync up`, or `tidesync broker add-vehicle` and add-topside")
+    return warn(check, used, "; ".join(advice)) if advice else ok(check, used)
 
 
 def unreadable(seen: Observations) -> Iterator[Finding]:

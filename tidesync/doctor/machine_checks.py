@@ -17,6 +17,7 @@ from runtime.realtime_rate import rate_source
 from runtime.stamped_socket import StampedSocket
 from runtime.version import VERSION
 from tidesync.doctor.finding import fail, ok, skipped, warn
+from tidesync.doctor.hardware_checks import hardware_stamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ def machine_checks(settings: DoctorSettings, *, reached: bool) -> Iterator[Findi
     yield http_port(settings.http_port)
     yield broker_port(settings, reached=reached)
     yield datagram_stamps()
+    yield hardware_stamps(wanted=settings.hardware_stamps)
     yield disk(settings.root)
     yield from versions()
 

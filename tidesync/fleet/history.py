@@ -34,7 +34,7 @@ IncidentKind = Literal["step", "suspend", "state", "reboot", "online", "offline"
 
 
 class Point(NamedTuple):
-    """One result; all are doubles, nan where there is no value. `raw_s` is this computer's RAW clock."""
+    """One result; all are doubles, nan where there is no value. `raw_s`: when it is of, on our RAW clock."""
 
     seq: float
     raw_s: float
@@ -124,27 +124,28 @@ class ResultHistory:
         self._coarse.limit(_part(COARSE_POINTS, share))
         self._incidents = deque(self._incidents, _part(MOST_INCIDENTS, share))
 
-    def result(self, result: OffsetResult, raw_s: float) -> None:
+    def result(self, result: OffsetResult, raw_s: float, of_s: float | None = None) -> None:
         """Keep a result, unless it is too near to the last one and of the same state and segment.
 
-        A duplicate's numbers are left out: they may be of two clocks.
+        It arrived at `raw_s`, and is of `of_s` if that was earlier. A duplicate's numbers are left out: they
+        may be of two clocks.
         """
         state, segment = _STATE_NUMBERS.get(result.state, _UNKNOWN), result.segment
         if raw_s - self._last_s < FINE_S and state == self._last_state and segment == self._last_segment:
             return
         self.seq += 1
         self._last_s, self._last_state, self._last_segment = raw_s, state, segment
-        row = _row(self.seq, raw_s, for_people(result), segment, state)
+        row = _row(self.seq, raw_s if of_s is None else of_s, for_people(result), segment, state)
         self._fine.append(row)
         self._decimate(row)
 
-    def renewal(self, found: Renewal, raw_s: float) -> None:
+    def renewal(self, found: Renewal, raw_s: float, of_s: float) -> None:
         """Keep a result of the state and segment of the last one, unless it is too near to that."""
         if raw_s - self._last_s < FINE_S:
             return
         self.seq += 1
         self._last_s = raw_s
-        row = (self.seq, raw_s, *found.curves(), self._last_segment, self._last_state)
+        row = (self.seq, of_s, *found.curves(), self._last_segment, self._last_state)
         self._fine.append(row)
         self._decimate(row)
 

@@ -91,7 +91,7 @@ _CURVES = tuple(
     _GROUPS[name]
     for name in ("offset_ms", "lower_ms", "upper_ms", "max_error_ms", "drift_ppm", "delay_min_ms")
 )
-_AGE, _MAX_ERROR = _GROUPS["age_s"], _GROUPS["max_error_ms"]
+_AGE, _MAX_ERROR, _MEASURED = (_GROUPS[name] for name in ("age_s", "max_error_ms", "measured_unix_ms"))
 Words = tuple[bytes, ...]
 
 
@@ -128,6 +128,11 @@ class Renewal:
         """As in the result."""
         text = self._match[_MAX_ERROR]
         return None if text == b"null" else float(text)
+
+    @property
+    def measured_unix_ms(self) -> int:
+        """As in the result."""
+        return int(self._match[_MEASURED])
 
     def curves(self) -> tuple[float, ...]:
         """Offset, its lower and upper bound, max error, drift, min delay; nan where there is none."""

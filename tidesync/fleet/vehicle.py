@@ -13,6 +13,7 @@ from schemas.exchange import method_named
 from schemas.instants import ns_from_utc
 from schemas.messages import OffsetResult
 from tidesync.figures import span
+from tidesync.fleet.dated import MeasuredInstants
 from tidesync.fleet.duplicates import Alternation, doubted
 from tidesync.fleet.history import ResultHistory
 from tidesync.fleet.renewal import renewal
@@ -58,6 +59,7 @@ class Results:
     row_version: int = 0
     """When more of its row changed last than its numbers."""
     alternation: Alternation = field(default_factory=Alternation)
+    instants: MeasuredInstants = field(default_factory=MeasuredInstants)
     error: str | None = None
     interval_s: float | None = None
     """As the newest result has them."""
@@ -102,7 +104,7 @@ class Results:
         first._hold(result)
         first._note_seen(result, received, retained=retained)
         if history and not retained:
-            history.result(result, received.raw_ns / 1e9)
+            first._note(None, result, received)
         return first
 
     def take(self, result: OffsetResult, received: Reading, version: int, *, retained: bool) -> bool:
@@ -121,7 +123,7 @@ class Results:
         if retained and (measured_raw_ns := _measured_raw_ns(result, received)) is not None:
             self.current_raw_ns = min(received.raw_ns, measured_raw_ns)
         self._note_seen(result, received, retained=retained)
-        self._note(before, result, received.raw_ns / 1e9)
+        self._note(before, result, received)
         return True
 
     def _hold(self, result: OffsetResult) -> None:
@@ -142,7 +144,7 @@ class Results:
         self.current_raw_ns = raw_ns = received.raw_ns
         self.seen_raw_ns = raw_ns - round(found.age_s * 1e9)
         if self.history:
-            self.history.renewal(found, raw_ns / 1e9)
+            self.history.renewal(found, raw_ns / 1e9, self.instants.raw_s(found.measured_unix_ms, received))
         return True
 
     def _note_seen(self, result: OffsetResult, received: Reading, *, retained: bool) -> None:
@@ -173,10 +175,13 @@ class Results:
             "steps_listed": self.history.steps if self.history else None,
         }
 
-    def _note(self, before: OffsetResult, result: OffsetResult, raw_s: float) -> None:
+    def _note(self, before: OffsetResult | None, result: OffsetResult, received: Reading) -> None:
         if self.history is None:
             return
-        self.history.result(result, raw_s)
+        raw_s = received.raw_ns / 1e9
+        self.history.result(result, raw_s, self.instants.raw_s(result.measured_unix_ms, received))
+        if before is None:
+            return
         if before.state != result.state:
             reason = f" ({result.error})" if result.error else ""
             self.history.incident("state", f"{before.state} → {result.state}{reason}", raw_s)

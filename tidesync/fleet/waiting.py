@@ -9,7 +9,7 @@ from schemas.choice import FRESH_S
 from schemas.doubtful import is_doubtful
 from schemas.instants import ns_from_utc
 from schemas.messages import OffsetResult
-from tidesync.figures import error_figure, span
+from tidesync.figures import bound_figure, span
 from tidesync.fleet.duplicates import Alternation, doubted, sentence
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class WaitCondition:
     def _quality(self) -> str:
         assert self.last is not None
         error = f" ({self.last.error})" if self.last.error else ""
-        return f"{self.last.state}{error} with a max error of {error_figure(self.last.max_error_ms, 4)} ms"
+        return f"{self.last.state}{error} with a max error of {bound_figure(self.last.max_error_ms, 4)} ms"
 
     def _age(self) -> str:
         if self._last_age_s is None:

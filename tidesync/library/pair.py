@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tidesync.library.direct_pair import Shown, direct
+from tidesync.library.session import USED
 from tidesync.sessions.errors import NothingMeasuredError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tidesync.library.direct_pair import Direct
     from tidesync.library.session import Session
 
-USED = ("ok", "holdover")
 _MOST_LOOPS = 1_000
 """Instants at which the loop is closed; more would show nothing new."""
 
@@ -46,6 +48,10 @@ class Pair(NamedTuple):
     unknown: int
     """Instants at which one of them is not known."""
     loop: Loop
+    direct: Direct | None
+    """As a topside on the computer of one of them measured the other; None: none did."""
+    direct_loop: Loop | None
+    """One's clock → topside → the other's, against that."""
 
 
 def pair(session: Session, one: str, other: str, every_s: float = 1.0) -> Pair:
@@ -68,13 +74,22 @@ def pair(session: Session, one: str, other: str, every_s: float = 1.0) -> Pair:
     if not known.any():
         raise NothingMeasuredError(f"{one} and {other} are known together at no instant")
     first, second, instants = first[known], second[known], instants[known]
+    offset_ns = second["vehicle_unix_ns"] - first["vehicle_unix_ns"]
+    max_error_ns = first["max_error_ns"] + second["max_error_ns"]
+    shown = (
+        Shown(name, instants, each["vehicle_unix_ns"], each["max_error_ns"])
+        for name, each in ((one, first), (other, second))
+    )
+    directly = direct(session, *shown)
     return Pair(
         instants,
-        second["vehicle_unix_ns"] - first["vehicle_unix_ns"],
-        first["max_error_ns"] + second["max_error_ns"],
+        offset_ns,
+        max_error_ns,
         first["u95_ns"] + second["u95_ns"],
         int((~known).sum()),
         _loop(session, one, other, first),
+        directly,
+        None if directly is None else _direct_loop(offset_ns, max_error_ns, directly),
     )
 
 
@@ -107,7 +122,18 @@ def _loop(session: Session, one: str, other: str, first: NDArray[np.void]) -> Lo
         usable &= np.isin(found["state"], USED)
         allowed += np.where(usable, found["max_error_ns"], 0.0)
         at_ns = np.where(usable, found[name], begun)
-    apart = np.abs(at_ns - begun)[usable]
-    if not apart.size:
+    return _closed(np.abs(at_ns - begun)[usable], allowed[usable])
+
+
+def _direct_loop(offset_ns: NDArray[np.int64], max_error_ns: NDArray[np.float64], directly: Direct) -> Loop:
+    known = directly.known
+    apart = np.abs(offset_ns - directly.offset_ns)[known]
+    allowed = max_error_ns + directly.max_error_ns + directly.moved_ns
+    return _closed(apart, allowed[known])
+
+
+def _closed(apart_ns: NDArray[np.int64], allowed_ns: NDArray[np.float64]) -> Loop:
+    if not apart_ns.size:
         return Loop(0, 0, 0.0)
-    return Loop(int(apart.size), int(apart.max()), float((apart / (allowed[usable] + 1.0)).max()))
+    worst_share = float((apart_ns / (allowed_ns + 1.0)).max())
+    return Loop(int(apart_ns.size), int(apart_ns.max()), worst_share)

@@ -8,6 +8,7 @@ histories, where there are any, hold what the wall clocks did.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,7 @@ from tidesync.sessions.correction.topside_clock import topside_runs
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError, UsageError
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.processes import Choice
+from tidesync.sessions.streams import Streams
 from topside_agent.estimator import EstimatorSettings, Rows
 
 if TYPE_CHECKING:
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.prepared import VehicleClock
     from tidesync.sessions.correction.topside_clock import TopsideRuns
     from tidesync.sessions.folder import Measured
-    from topside_agent.estimator import Labels
+    from topside_agent.estimator import Exchanges, Labels
 
 _log = logging.getLogger(__name__)
+USED = ("ok", "holdover")
+"""The states in which a time is given, and its error holds."""
 _NONE = -(2**63)
 """In place of an instant: NaT, where the column is viewed as datetime64[ns]."""
 _NAMES = np.array([*STATES, "missing"])
@@ -206,11 +210,32 @@ class Session:
         Errors: as `to_topside`.
         """
         measured = self._measured_of(vehicle)
-        exchanges, found = measured.exchanges, {}
-        for boot in {labels.topside_boot_id for labels in exchanges.labels}:
-            at_ns = exchanges.column("destination_ns")[exchanges.labelled(partial(_is_of, boot))]
-            found[boot or measured.topside] = int(at_ns.min()), int(at_ns.max())
-        return found
+        spans = _spans(measured.exchanges, "topside_boot_id")
+        return {boot or measured.topside: span for boot, span in spans.items()}
+
+    def boots_of(self, vehicle: str) -> dict[str, tuple[int, int]]:
+        """The boots of `vehicle` itself: from when to when each was measured, as `measured_by`."""
+        spans = _spans(self._measured_of(vehicle).exchanges, "boot_id")
+        return {boot: span for boot, span in spans.items() if boot is not None}
+
+    def on_computer_of(self, host: str, vehicle: str) -> list[str]:
+        """The topsides that ran on the computer of the vehicle `host` and measured `vehicle`, sorted.
+
+        By the boot's id, which the kernel draws: it is in each exchange with `host`, and in each of theirs.
+        """
+        boots, used = self.boots_of(host), self._measured_of(host).topside
+        read = self._folder.read_streams(lambda each: each.vehicle == vehicle)
+        streams = read.streams if read else Streams()
+        return [
+            topside
+            for stream in streams
+            if (topside := stream[1]) != used
+            and any(labels.topside_boot_id in boots for labels in streams.labels(stream))
+        ]
+
+    def of_topside(self, topside: str) -> Session:
+        """The same session, as `topside` alone measured it; errors as `open_session`."""
+        return Session(self._folder, replace(self._options, choice=Choice(topside)))
 
     def _chosen(self, vehicle: str | None) -> str:
         if vehicle is not None:
@@ -236,8 +261,17 @@ class Session:
         return self._clocks[vehicle]
 
 
-def _is_of(boot: str | None, labels: Labels) -> bool:
-    return labels.topside_boot_id == boot
+def _spans(exchanges: Exchanges, name: str) -> dict[str | None, tuple[int, int]]:
+    """From when to when exchanges came, by the label `name`; on topside's clock."""
+    at_ns, found = exchanges.column("destination_ns"), {}
+    for label in {getattr(labels, name) for labels in exchanges.labels}:
+        here = at_ns[exchanges.labelled(partial(_is_of, name, label))]
+        found[label] = int(here.min()), int(here.max())
+    return found
+
+
+def _is_of(name: str, label: str | None, labels: Labels) -> bool:
+    return bool(getattr(labels, name) == label)
 
 
 def _answer(name: str, found: Corrections, read: Times) -> NDArray[np.void]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tidesync.figures import error_figure
+from tidesync.figures import bound_figure
 from tidesync.fleet.order import Rank, measured, rank, worst_first
 from tidesync.terminal.text import state_of
 
@@ -61,6 +61,6 @@ def _locked(rows: Sequence[Row]) -> str:
     """Vehicles; what another topside has locked too counts for no second one."""
     used = [row for row in rows if row.in_use]
     bounds = [row.result.max_error_ms for row in used if row.result and row.result.max_error_ms is not None]
-    most = f", max error at most {error_figure(max(bounds), 4)} ms" if bounds else ""
+    most = f", max error at most {bound_figure(max(bounds), 4)} ms" if bounds else ""
     others = len(rows) - len(used)
     return f"{len(used)} locked{most}" + (f"; {others} more by other topsides, not in use" if others else "")

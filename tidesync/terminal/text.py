@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.doubtful import for_people, is_doubtful
 from schemas.instants import iso_from_ns, iso_utc
 from schemas.messages import Event, Info, OffsetResult, SessionState
-from tidesync.figures import ago, distance, error_figure, figure, is_long, span
+from tidesync.figures import ago, decimals_of, distance, error_figure, figure, is_long, limits_figure, span
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.sessions import CLOSING
 from tidesync.fleet.vehicle import CONDITION, discipline_of, path_of
@@ -79,6 +79,24 @@ def state_of(result: OffsetResult, *, old: bool = False) -> str:
     return f"old: {state}" if old else state
 
 
+def offset_figures(result: OffsetResult, least: int) -> tuple[str, str, str]:
+    """Offset, max error and 95 % error in ms, `-` where unknown, in at least `least` decimals.
+
+    As many as the max error deserves, and for the 95 % error itself; both hold around the offset shown.
+    """
+    offset, error, u95 = result.offset_ms, result.max_error_ms, result.u95_ms
+    decimals, of_u95 = decimals_of(error, least), decimals_of(u95, least)
+    max_error = error_figure(error, decimals, offset)
+    return figure(offset, decimals), max_error, error_figure(u95, of_u95, offset, decimals)
+
+
+def drift_figures(result: OffsetResult) -> tuple[str, str]:
+    """Drift and its error in ppm, `-` where unknown."""
+    decimals = decimals_of(result.drift_error_ppm, 2, 4)
+    drift = "-" if result.drift_ppm is None else f"{result.drift_ppm:+.{decimals}f}"
+    return drift, error_figure(result.drift_error_ppm, decimals, result.drift_ppm)
+
+
 def remarks_of(row: Row) -> list[str]:
     """What must be known beside a row's numbers."""
     result = row.result
@@ -122,11 +140,10 @@ def _result(result: OffsetResult) -> str:
         return f"{state_of(result)}; {sentence(result)}"
     if result.offset_ms is None:
         return state_of(result)
-    drift = f", drift {result.drift_ppm:+.2f} ppm" if result.drift_ppm is not None else ""
+    drift = f", drift {drift_figures(result)[0]} ppm" if result.drift_ppm is not None else ""
     condition = f"; {CONDITION}" if result.conditional else ""
-    max_error = error_figure(result.max_error_ms, 4, result.offset_ms)
-    offset = f"{figure(result.offset_ms, 4)} ms ± {max_error}"
-    return f"{state_of(result)} {offset}{drift}{condition}"
+    offset, max_error, _ = offset_figures(result, 4)
+    return f"{state_of(result)} {offset} ms ± {max_error}{drift}{condition}"
 
 
 def _pairs(row: Row) -> Iterator[tuple[str, str]]:
@@ -151,9 +168,9 @@ def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
     yield "Max error", _max_error(result)
     if result.conditional:
         yield "Condition", CONDITION
-    yield "95 % error (u95)", figure(result.u95_ms, 4, "ms")
+    yield "95 % error (u95)", _in_ms(offset_figures(result, 4)[2])
     yield "Drift", _drift(result)
-    yield "Min delay", figure(result.delay_min_ms, 4, "ms")
+    yield "Min delay", figure(result.delay_min_ms, decimals_of(result.delay_min_ms, 4), "ms")
     yield "Exchanges", f"{result.exchanges} in use, {result.rejected} rejected"
     yield "Steps", f"{result.steps}, now in segment {result.segment}"
     measured_at = f"{iso_utc(result.measured_at)} (topside's clock)" if result.measured_at else "never"
@@ -185,26 +202,31 @@ def direct_path_of(info: Info) -> str:
     return f"by UDP, if topside asks{public}"
 
 
+def _in_ms(shown: str) -> str:
+    return shown if shown == "-" else f"{shown} ms"
+
+
 def _offset(result: OffsetResult) -> str:
+    offset, _, _ = offset_figures(result, 4)
     if not result.offset_ms:
-        return figure(result.offset_ms, 4, "ms")
+        return _in_ms(offset)
     where = "ahead of" if result.offset_ms > 0 else "behind"
     by = f"{span(abs(result.offset_ms) / 1e3)} " if is_long(result.offset_ms) else ""
-    return f"{result.offset_ms:.4f} ms (the vehicle is {by}{where} {result.topside})"
+    return f"{offset} ms (the vehicle is {by}{where} {result.topside})"
 
 
 def _max_error(result: OffsetResult) -> str:
     if result.max_error_ms is None:
         return "-"
-    max_error = error_figure(result.max_error_ms, 4, result.offset_ms)
-    return f"{max_error} ms ({figure(result.lower_ms, 4)} to {figure(result.upper_ms, 4)})"
+    limits = limits_figure(result.lower_ms, result.upper_ms, decimals_of(result.max_error_ms, 4))
+    return f"{offset_figures(result, 4)[1]} ms ({limits})"
 
 
 def _drift(result: OffsetResult) -> str:
     if result.drift_ppm is None:
         return "-"
-    error = "" if result.drift_error_ppm is None else f" ± {result.drift_error_ppm:.2f}"
-    text = f"{result.drift_ppm:+.2f} ppm{error}"
+    drift, error = drift_figures(result)
+    text = f"{drift} ppm" + ("" if result.drift_error_ppm is None else f" ± {error}")
     if abs(result.drift_ppm) <= (result.drift_error_ppm or 0.0):
         return text  # its sign is not known
     per_day_s = abs(result.drift_ppm) * _S_PER_DAY_AT_1_PPM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.doubtful import for_people, is_doubtful
-from tidesync.figures import distance, is_long, span
+from tidesync.figures import decimals_of, distance, is_long, span
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.order import worst_first
 from tidesync.fleet.sessions import CLOSING
 from tidesync.fleet.vehicle import CONDITION
+from tidesync.terminal.text import drift_figures, offset_figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,15 +62,9 @@ _HEADS = {
     "heard": ("heard", True),
 }
 """Each column's heading, and whether it is right-aligned."""
-_FIGURES = {
-    "offset": ",.3f",
-    "max": ",.3f",
-    "u95": ",.3f",
-    "drift": "+.2f",
-    "steps": "d",
-    "delay": ".3f",
-    "exchanges": "d",
-}
+_FIGURES = ("offset", "max", "u95", "drift", "steps", "delay", "exchanges")
+_DECIMALS = 3
+"""Of a ms, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,17 +182,16 @@ def _state(row: Row, *, grey: bool) -> Text:
 
 
 def _figures(result: OffsetResult) -> dict[str, str | Text]:
-    values = {
-        "offset": result.offset_ms,
-        "max": result.max_error_ms,
-        "u95": result.u95_ms,
-        "drift": result.drift_ppm,
-        "delay": result.delay_min_ms,
-        "steps": result.steps,
-        "exchanges": result.exchanges,
-    }
+    offset, max_error, u95 = map(_grouped, offset_figures(result, _DECIMALS))
+    drift, delay = drift_figures(result)[0], result.delay_min_ms
     cells: dict[str, str | Text] = {
-        name: "" if value is None else format(value, _FIGURES[name]) for name, value in values.items()
+        "offset": offset,
+        "max": max_error,
+        "u95": u95,
+        "drift": "" if drift == "-" else drift,
+        "delay": "" if delay is None else f"{delay:.{decimals_of(delay, _DECIMALS)}f}",
+        "steps": str(result.steps),
+        "exchanges": str(result.exchanges),
     }
     for name, value, text in (
         ("offset", result.offset_ms, distance),
@@ -205,6 +200,11 @@ def _figures(result: OffsetResult) -> dict[str, str | Text]:
         if value is not None and is_long(value):
             cells[name] = f"{text(value)}\n{cells[name]}"
     return cells | {"max": f"{_MARK}{cells['max']}"} if result.conditional else cells
+
+
+def _grouped(shown: str) -> str:
+    """With separators of thousands; nothing where it is unknown."""
+    return "" if shown == "-" else f"{Decimal(shown):,f}"
 
 
 def _short(seconds: float) -> str:

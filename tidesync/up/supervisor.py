@@ -31,8 +31,11 @@ _NO_REASON = "Note:"
 _STABLE_S = 10.0
 _FIRST_S = 0.5
 _LONGEST_S = 30.0
-_END_S = 5.0
-_READY_S = 15.0
+_END_S = 15.0
+_READY_S = 120.0
+"""A program that runs is waited for so long: a slow or busy computer takes long to load the dashboard."""
+_LAST_LINES_S = 5.0
+"""Of one that has ended; they are there at once, but for a process of its own that lives on."""
 _WRONG_USAGE = 2
 _MOST_EARLY_ENDS = 3
 _NEW_GROUP = 0
@@ -184,11 +187,11 @@ class Child:
                 process.kill()
                 process.wait()
         if self._reader:
-            self._reader.join(1)
+            self._reader.join(_LAST_LINES_S)
 
     def _ended(self, code: int, now_s: float) -> None:
         if self._reader:
-            self._reader.join(1)
+            self._reader.join(_LAST_LINES_S)
         early = now_s - self._started_s < _STABLE_S
         self._early_ends = self._early_ends + 1 if early else 0
         why = f"signal {-code}" if code < 0 else f"exit code {code}"

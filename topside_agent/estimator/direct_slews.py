@@ -17,7 +17,9 @@ from topside_agent.estimator.slews import FASTEST, FOLLOWED_NS, STEADY, Reading
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from topside_agent.estimator.blocks import Integers
+    from numpy.typing import NDArray
+
+    from topside_agent.estimator.blocks import Floats, Integers
     from topside_agent.estimator.exchanges import Exchanges
 
 _AT_ONCE_NS = 10_000_000
@@ -26,6 +28,9 @@ _BLUNT = 4
 """A reading that resolves so many times less than the one before it shows nothing of the next interval."""
 _TOGETHER = 256
 """So many readings are looked through for the next one that is apart."""
+_CHUNK = 65_536
+_FAR_NS = 2.0**62
+"""A difference may have moved by more than 64 bits hold."""
 
 
 class _Interval(NamedTuple):
@@ -44,15 +49,6 @@ class _Interval(NamedTuple):
         """Or suspended, rebooted, or not in this order."""
         return self.elapsed_ns <= 0 or abs(self.moved_ns) > FASTEST * self.elapsed_ns + self.within_ns
 
-    @property
-    def least(self) -> float:
-        """The least rate, ns/ns."""
-        return (self.moved_ns - self.within_ns) / self.elapsed_ns
-
-    @property
-    def greatest(self) -> float:
-        return (self.moved_ns + self.within_ns) / self.elapsed_ns
-
 
 def _between(before: Reading, now: Reading) -> _Interval:
     return _Interval(
@@ -64,16 +60,28 @@ def _between(before: Reading, now: Reading) -> _Interval:
 
 def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
     """As `slews.slew_of`: the rate of the last interval, 0 if it shows none, and how far it can be from 0."""
-    each = [found for pair in pairwise(readings) if not (found := _between(*pair)).stepped]
-    if not each:
+    most = slowest_most = fastest_least = 0.0
+    rates: list[float] = []
+    moves, followed = False, True
+    for before, now in pairwise(readings):
+        one = elapsed_ns, moved_ns, within_ns = _between(before, now)
+        if one.stepped:
+            continue
+        least, greatest = (moved_ns - within_ns) / elapsed_ns, (moved_ns + within_ns) / elapsed_ns
+        most = max(most, abs(least), abs(greatest))
+        fastest_least = max(fastest_least, least) if rates else least
+        slowest_most = min(slowest_most, greatest) if rates else greatest
+        rates.append(moved_ns / elapsed_ns)
+        if abs(moved_ns) > within_ns:
+            moves, followed = True, followed and elapsed_ns <= FOLLOWED_NS
+    if not rates:
         return 0.0, FASTEST
-    most = max(max(abs(one.least), abs(one.greatest)) for one in each)
-    if not any(one.moved for one in each):
+    if not moves:
         return 0.0, min(most, FASTEST)
-    rates = [one.moved_ns / one.elapsed_ns for one in each]
-    one_rate = max(one.least for one in each) <= min(one.greatest for one in each)
-    steady = one_rate or min(rates) >= STEADY * max(rates) > 0 or max(rates) <= STEADY * min(rates) < 0
-    followed = not any(one.moved and one.elapsed_ns > FOLLOWED_NS for one in each)
+    slowest, fastest = min(rates), max(rates)
+    steady = (
+        fastest_least <= slowest_most or slowest >= STEADY * fastest > 0 or fastest <= STEADY * slowest < 0
+    )
     return rates[-1], min(most / STEADY, FASTEST) if steady and followed else FASTEST
 
 
@@ -104,8 +112,9 @@ def follows_at_once(before: Reading, now: Reading, delay_ns: int) -> bool:
 
     Unless it shows a move: then it counts.
     """
-    near = abs(now.at_ns - before.at_ns) < max(delay_ns, _AT_ONCE_NS)
-    return near and not _between(before, now).moved
+    at_ns, difference_ns, resolution_ns = now
+    near = abs(at_ns - before.at_ns) < max(delay_ns, _AT_ONCE_NS)
+    return near and abs(difference_ns - before.difference_ns) <= resolution_ns + before.resolution_ns
 
 
 def is_blunt(before: Reading, now: Reading) -> bool:
@@ -114,25 +123,107 @@ def is_blunt(before: Reading, now: Reading) -> bool:
     return soon and now.resolution_ns > _BLUNT * max(before.resolution_ns, 1)
 
 
+class _Intervals(NamedTuple):
+    """As `_Interval`, many; float64, and exact up to 2**53 ns."""
+
+    elapsed_ns: Floats
+    moved_ns: Floats
+    within_ns: Floats
+
+    @property
+    def moved(self) -> NDArray[np.bool_]:
+        return np.abs(self.moved_ns) > self.within_ns
+
+    @property
+    def stepped(self) -> NDArray[np.bool_]:
+        """Or none: from a reading to itself."""
+        return (self.elapsed_ns <= 0) | (np.abs(self.moved_ns) > FASTEST * self.elapsed_ns + self.within_ns)
+
+
 class DirectPiReadings:
     """As `PiReadings`, but beside each reading those count that are apart from it."""
 
     def __init__(self, exchanges: Exchanges) -> None:
         pi = np.where(on_raw(exchanges), exchanges.column("pi_realtime_minus_raw_ns"), 0)
-        columns = exchanges.column("transmit_ns") - pi, pi, exchanges.column("resolution_ns")
+        self._columns = exchanges.column("transmit_ns") - pi, pi, exchanges.column("resolution_ns")
         apart_ns = np.maximum(delays_ns(exchanges), _AT_ONCE_NS)
-        self._before, overtaken = _beside(*columns, apart_ns, -1)
-        self.after, following = _beside(*columns, apart_ns, 1)
+        self._before, overtaken = _beside(*self._columns, apart_ns, -1)
+        self.after, following = _beside(*self._columns, apart_ns, 1)
         """The places of those; an end's own where there is none."""
         self.moved_ns = np.maximum(overtaken, following)
         """How far the clock moved until a later reading that is not apart, with what both resolve; or 0."""
-        self._readings = [*map(Reading, *(column.tolist() for column in columns))]
 
-    def near(self, index: int) -> list[Reading]:
-        """That of this exchange and of those beside it; without a later one two earlier ones."""
-        before, after = int(self._before[index]), int(self.after[index])
-        earlier = int(self._before[before]) if after == index else before
-        return [self._readings[place] for place in sorted({earlier, before, index, after})]
+    def shown(self, blurred: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """What each reading and those beside it show: the second of `slew_of`; `unexplained_ns`.
+
+        Without a later reading two earlier ones count, and the second means nothing. `blurred`: of each.
+        """
+        fastest, unexplained_ns = np.zeros(blurred.size), np.zeros(blurred.size)
+        for begin in range(0, blurred.size, _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            earlier, before, own, after = self._places(part)
+            first, second, last = (
+                self._between(*each) for each in ((earlier, before), (before, own), (own, after))
+            )
+            with np.errstate(divide="ignore", invalid="ignore"):
+                fastest[part] = _fastest(_Intervals(*map(np.stack, zip(first, second, last, strict=True))))
+                unexplained_ns[part] = _unexplained_ns(second, last, blurred[part])
+        return fastest, unexplained_ns
+
+    def _places(self, part: slice) -> tuple[Integers, Integers, Integers, Integers]:
+        """Of the readings to look at for each, in order; some are the same."""
+        before, after, own = self._before[part], self.after[part], np.arange(self.after.size)[part]
+        return np.where(after == own, self._before[before], before), before, own, after
+
+    def _between(self, before: Integers, now: Integers) -> _Intervals:
+        at_ns, difference_ns, resolution_ns = self._columns
+        far = difference_ns[now].astype(float) - difference_ns[before]
+        near = (difference_ns[now] - difference_ns[before]).astype(float)
+        within_ns = (resolution_ns[now] + resolution_ns[before]).astype(float)
+        elapsed_ns = (at_ns[now] - at_ns[before]).astype(float)
+        return _Intervals(elapsed_ns, np.where(np.abs(far) < _FAR_NS, near, far), within_ns)
+
+
+def _fastest(each: _Intervals) -> Floats:
+    """The second of `slew_of` of several times three intervals, shape (3, n)."""
+    elapsed_ns, moved_ns, within_ns = each
+    shown = ~each.stepped
+    rate, moved = moved_ns / elapsed_ns, shown & each.moved
+    least, greatest = (moved_ns - within_ns) / elapsed_ns, (moved_ns + within_ns) / elapsed_ns
+    most = np.where(shown, np.maximum(np.abs(least), np.abs(greatest)), 0.0).max(axis=0)
+    one_rate = _most(shown, least) <= _least(shown, greatest)
+    slowest, fastest = _least(shown, rate), _most(shown, rate)
+    forward = (slowest >= STEADY * fastest) & (fastest > 0)
+    backward = (fastest <= STEADY * slowest) & (slowest < 0)
+    followed = ~(moved & (elapsed_ns > FOLLOWED_NS)).any(axis=0)
+    known = (one_rate | forward | backward) & followed
+    found = np.where(moved.any(axis=0), np.where(known, most / STEADY, FASTEST), most)
+    return np.where(shown.any(axis=0), np.minimum(found, FASTEST), FASTEST)
+
+
+def _most(shown: NDArray[np.bool_], values: Floats) -> Floats:
+    found: Floats = np.where(shown, values, -np.inf).max(axis=0)
+    return found
+
+
+def _least(shown: NDArray[np.bool_], values: Floats) -> Floats:
+    found: Floats = np.where(shown, values, np.inf).min(axis=0)
+    return found
+
+
+def _unexplained_ns(earlier: _Intervals, last: _Intervals, blurred: NDArray[np.bool_]) -> Floats:
+    """`unexplained_ns` of many pairs of intervals."""
+    explains = (last.elapsed_ns > 0) & earlier.moved & ~earlier.stepped
+    explained_ns = np.rint(earlier.moved_ns / earlier.elapsed_ns * last.elapsed_ns)
+    moved_ns = np.abs(last.moved_ns)
+    apart_ns = np.where(explains, np.abs(last.moved_ns - explained_ns), moved_ns)
+    allowed_ns = last.within_ns + earlier.within_ns * last.elapsed_ns / earlier.elapsed_ns
+    allowed_ns = np.maximum(np.where(explains, allowed_ns, 0.0), (1 - STEADY) * moved_ns)
+    off_ns = np.where(
+        apart_ns > allowed_ns, np.maximum(apart_ns, moved_ns), np.where(blurred, apart_ns, -np.inf)
+    )
+    off_ns = np.where(last.moved, off_ns, np.where(blurred, moved_ns, -np.inf))
+    return np.maximum(off_ns + last.within_ns, 0.0)
 
 
 def _beside(

@@ -45,6 +45,8 @@ class Labels(NamedTuple):
     instance_id: str | None
     receive_stamp: StampKind | None
     transmit_stamp: StampKind | None
+    origin_stamp: StampKind | None
+    destination_stamp: StampKind | None
 
 
 Made = TypeVar("Made")
@@ -258,5 +260,7 @@ def _exchange(record: tuple[int, ...], labels: Labels) -> Exchange:
             "resolution_ns": resolution_ns,
             "even_ns": even_ns,
             "even_within_ns": even_within_ns,
+            "origin_stamp": labels.origin_stamp,
+            "destination_stamp": labels.destination_stamp,
         }
     )

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.exchange import UDP, Exchange, method_named
-from topside_agent.estimator import direct_slews
 from topside_agent.estimator.blocks import Floats, Integers
 from topside_agent.estimator.constraints import Constraint, came_directly, constraint_of, in_order, on_raw
 from topside_agent.estimator.direct_slews import DirectPiReadings
@@ -224,11 +223,8 @@ def _see_directly(accepted: Accepted) -> None:
     exchanges, segment = accepted.exchanges, accepted.segment
     readings = DirectPiReadings(exchanges)
     direct = exchanges.labelled(lambda labels: labels.method == UDP.name)
-    for index, after in enumerate(readings.after.tolist()):
-        near = readings.near(index)
-        accepted.slew[index] = direct_slews.slew_of(near)[1]
-        if segment[after] != segment[index]:
-            accepted.ambiguous[index] = True
-        elif after > index:
-            unexplained = direct_slews.unexplained_ns(near, blurred=not direct[index])
-            accepted.stepped_ns[index] = max(unexplained, readings.moved_ns[index])
+    accepted.slew, unexplained_ns = readings.shown(~direct)
+    apart = segment[readings.after] != segment
+    accepted.ambiguous[apart] = True
+    followed = ~apart & (readings.after > np.arange(segment.size))
+    accepted.stepped_ns = np.where(followed, np.maximum(unexplained_ns, readings.moved_ns), 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from schemas.base import MAX_MESSAGE_BYTES
@@ -77,9 +78,12 @@ class Backlog:
         self._most_writers = len(used) + _WRITERS
         self._numbered = {writer.labels: place for place, writer in enumerate(self._writers)}
 
-    def take_batches(self) -> Iterator[bytes]:
-        """What was not published yet, as encoded `ExchangeBatch`es; it counts as published."""
-        unpublished = self._kept.since(len(self._kept) - self._waiting)
+    def take_batches(self, most: int | None = None) -> Iterator[bytes]:
+        """What was not published yet, as encoded `ExchangeBatch`es; it counts as published.
+
+        Of that at most the `most` oldest exchanges; None: all.
+        """
+        unpublished = islice(self._kept.since(len(self._kept) - self._waiting), most)
         for batch in _batches([self._line(row) for row in unpublished]):
             yield self._encode(batch)
             self._waiting -= len(batch)

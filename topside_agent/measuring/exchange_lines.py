@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from schemas.exchange import Exchange
+from schemas.exchange import UNSTATED, Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +21,8 @@ LABELS = (
     "instance_id",
     "receive_stamp",
     "transmit_stamp",
+    "origin_stamp",
+    "destination_stamp",
 )
 """Fields that successive exchanges have in common."""
 NUMBERS = (
@@ -73,4 +75,5 @@ class LineWriter:
         parts = [
             b'"%b":%b' % (name.encode(), b"null" if name in null else text) for name, text in self._parts
         ]
-        return b"{" + b",".join(parts) + b"}"
+        text = b"{" + b",".join(parts) + b"}"
+        return text[: -len(UNSTATED)] + b"}" if text.endswith(UNSTATED) else text

@@ -211,6 +211,8 @@ class Exchanger:
             "resolution_ns": resolution_ns,
             "even_ns": 0,
             "even_within_ns": 0,
+            "origin_stamp": None,
+            "destination_stamp": None,
         }
         try:
             if self._checked and (

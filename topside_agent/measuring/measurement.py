@@ -187,12 +187,12 @@ class Measurement:
         """What to publish now: a result once an interval and at every change of state, and batches."""
         actions: list[Action] = []
         if self._results.begin(now.raw_ns) and self._anything_known and (result := self._next_result(now)):
-            actions = [PublishResult(result), *self.flush()]
+            actions = [PublishResult(result), *self.flush(self._pace.most_exchanges)]
         return [*actions, SetTimer(self._due_ns())]
 
-    def flush(self) -> list[Action]:
-        """Batches of all that is finished and was not published yet."""
-        return [PublishBatch(payload) for payload in self._backlog.take_batches()]
+    def flush(self, most: int | None = None) -> list[Action]:
+        """Batches of what is finished and was not published yet: of all, or the `most` oldest exchanges."""
+        return [PublishBatch(payload) for payload in self._backlog.take_batches(most)]
 
     def resend(self, from_seq: int, to_seq: int) -> Iterator[PublishBatch]:
         """Batches of what is still held of `from_seq` to `to_seq`, both included."""

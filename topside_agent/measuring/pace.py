@@ -39,6 +39,8 @@ _MORE = 2.0
 """At most so many times longer a period: a machine that had no time for topside may have it again at once."""
 _CALM, _WORTH = 5, 0.97
 """Periods that show how much more often vehicles can be measured, and by how much it must be."""
+_MOST_EXCHANGES = 6_000
+"""Of all vehicles published with their results."""
 
 
 class PingTime(NamedTuple):
@@ -113,6 +115,7 @@ class Pace:
         self._overloaded = 0
         self._needed: deque[float] = deque(maxlen=_CALM)
         self._demand_hz = 0.0
+        self._vehicles = 1
         self.publish_ns = round(settings.publish_interval_s * 1e9)
         """Between the results of a vehicle."""
         self.resting_ns = self.publish_ns
@@ -141,6 +144,16 @@ class Pace:
         self.ping_time = self.ping_time._replace(grid_ns=GRID_NS if many else 1)
         self.stride = _STRIDE if many else 1
         self._demand_hz = vehicles * self._rate
+        self._vehicles = vehicles
+
+    @property
+    def most_exchanges(self) -> int:
+        """Of a vehicle published with a result: what an outage left goes out by and by, oldest first.
+
+        All of a fleet at once would be more than waits for a broker, and what does not is dropped.
+        """
+        usual = -(-round(self._rate * max(self.publish_ns, self.resting_ns)) // 10**9)
+        return max(2 * usual, _MOST_EXCHANGES // max(1, self._vehicles))
 
     def worked(self, busy_s: float, pings: int, seconds: float, now_ns: int) -> bool:
         """In `seconds` until `now_ns` topside was busy for `busy_s`, and sent so many pings.

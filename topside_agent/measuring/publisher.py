@@ -106,8 +106,17 @@ class MessageBuilder:
 class Publisher:
     """To be used while connected: what `send` takes reaches the broker, if over a later connection."""
 
-    def __init__(self, builder: MessageBuilder, send: Callable[..., bool], mirror: BlueosMirror) -> None:
+    def __init__(
+        self,
+        builder: MessageBuilder,
+        send: Callable[..., bool],
+        mirror: BlueosMirror,
+        *,
+        pairs: bool = False,
+    ) -> None:
+        """With `pairs` exchanges are published, and no results."""
         self._builder = builder
+        self._pairs = pairs
         self._send = send
         self._mirror = mirror
         self._logged: dict[str, tuple[str, str | None]] = {}
@@ -141,6 +150,8 @@ class Publisher:
         """Clear the retained result of `vehicle`."""
         self._logged.pop(vehicle, None)
         self._mirror.forget(vehicle)
+        if self._pairs:
+            return
         cleared = self._builder.no_result(vehicle)
         self._sent.pop(cleared.topic, None)
         self._send(cleared)
@@ -153,6 +164,8 @@ class Publisher:
         match action:
             case PublishResult(result):
                 self._log_change(result, now.raw_ns)
+                if self._pairs:
+                    return
                 message = self._builder.result(result)
                 self._sent[message.topic] = hash(message.payload)
                 yield message

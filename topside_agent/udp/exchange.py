@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from schemas.exchange import UDP, Exchange, fault_of
 
 if TYPE_CHECKING:
+    from schemas.exchange import StampKind
     from topside_agent.udp.interface import DirectExchange
 
 
@@ -47,7 +48,14 @@ def exchange_of(
             resolution_ns=direct.resolution_ns,
             even_ns=direct.even_ns,
             even_within_ns=direct.even_within_ns,
+            **_own_stamps(direct),
         )
     except ValidationError:
         return None
     return None if fault_of(exchange) else exchange
+
+
+def _own_stamps(direct: DirectExchange) -> dict[str, StampKind]:
+    """Topside's kinds of stamp, where its hardware took one of the two."""
+    kinds = {"origin_stamp": direct.origin_stamp, "destination_stamp": direct.destination_stamp}
+    return {name: kind for name, kind in kinds.items() if kind} if "hardware" in kinds.values() else {}

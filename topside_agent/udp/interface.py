@@ -56,6 +56,8 @@ class DirectExchange(NamedTuple):
     """Whether topside's realtime was set while the exchange ran."""
     generation: int
     """`UdpTransport.generation` when the request was sent: drop it if that has changed since."""
+    origin_stamp: StampKind | None = None
+    destination_stamp: StampKind | None = None
     even_ns: int = 0
     even_within_ns: int = 0
     """Both as in `schemas.exchange.Exchange`."""
@@ -77,7 +79,7 @@ Report = Callable[[list[DirectExchange | PathState]], None]
 """Called in the transport's thread, in the order of what happened; hand it over with `connection.post`.
 
 Exchanges of one vehicle come in the order of their arrival. A lost path is tried again once a second, later
-every five seconds; `PathState` then says that it is alive.
+every one and a half; `PathState` then says that it is alive.
 """
 
 

@@ -27,16 +27,17 @@ _RETRY_NS = 100_000_000
 """Between requests while none is answered."""
 _LOST_NS, _LOST_AFTER = 800_000_000, 6
 """A path is lost this long after the first unanswered request, of at least so many."""
-_SEARCH_NS = (1_000_000_000, 1_000_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000)
-"""Between searches while no address answers: quickly after a loss, then every five seconds."""
+_LOST_PATIENCE = 2
+"""And this many times as long as an answer is waited for."""
+_SEARCH_NS, _LATER_NS, _SEARCHES = 1_000_000_000, 1_500_000_000, 4
+"""Between searches while no address answers: soon at first, after so many with one request to each address:
+two seconds after a path opens, however long it was closed, exchanges come again."""
 _LOOK_AROUND_NS = 30_000_000_000
 """Between requests to the addresses that are not in use."""
 _OVERDUE_NS = 750_000_000
 """Between looks for what was held or waited for too long."""
 _ROUND_NS = 20_000_000
 _BURST, _BURST_INTERVAL_NS = 16, 20_000_000
-_SEQ_NS, _SEQS = 10_000_000, 2**31
-"""Requests are numbered from RAW in this unit on, more often than which none is sent for long."""
 
 
 class ToSend(NamedTuple):
@@ -69,7 +70,7 @@ class DirectPath:
         self._requesters: list[Requester] = []
         """Of the session, after that of the one before while something of it is under way."""
         self._addresses = Addresses(terms.addresses)
-        self._begin(terms, now_ns)
+        self._begin(terms)
         self._take(terms)
 
     def renew(self, terms: PathTerms, now_ns: int) -> list[PathState]:
@@ -78,7 +79,7 @@ class DirectPath:
             for requester in self._requesters:
                 requester.close()
             self._timeouts += self._requester.timeouts
-            self._begin(terms, now_ns)
+            self._begin(terms)
         if terms.addresses[:MOST_ADDRESSES] != self._addresses.all:
             self._addresses = Addresses(terms.addresses, self._addresses.used)
             self._search_ns = now_ns
@@ -181,11 +182,13 @@ class DirectPath:
         """Whether `settle` has something to give."""
         return any(requester.has_finished for requester in self._requesters)
 
-    def settle(self, look: Look, kernel: KernelStamps) -> list[DirectExchange]:
-        """Finished exchanges; `look` was taken after the last answer.
+    @property
+    def holds_many(self) -> bool:
+        """Whether `settle` should not wait for the end of a train: requests follow each other without one."""
+        return self._requester.holds_many
 
-        Not in the middle of a train, so that one look does for all of it.
-        """
+    def settle(self, look: Look, kernel: KernelStamps) -> list[DirectExchange]:
+        """Finished exchanges; `look` was taken after the last answer: one for a train."""
         found = [each for requester in self._requesters for each in requester.finished(look, kernel)]
         self.exchanges += len(found)
         if len(self._requesters) > 1 and self._requesters[0].is_empty:
@@ -205,9 +208,9 @@ class DirectPath:
 
     # Inside
 
-    def _begin(self, terms: PathTerms, now_ns: int) -> None:
-        """A session, which may be one that a path of before had: its numbers go on with the time."""
-        self._requester = Requester(self.vehicle, terms, first_seq=now_ns // _SEQ_NS % _SEQS + 1)
+    def _begin(self, terms: PathTerms) -> None:
+        """A session; a path that is made again has another one."""
+        self._requester = Requester(self.vehicle, terms)
         self._requesters = [*self._requesters[-1:], self._requester]
         self._unanswered, self._silent_since_ns = 0, None
 
@@ -237,7 +240,7 @@ class DirectPath:
         if self._collects and not self._unanswered:
             due_ns = self._sent_ns
         elif self._unanswered:
-            due_ns = self._sent_ns + max(self._patience_ns, _RETRY_NS if self._unanswered > 1 else 0)
+            due_ns = self._sent_ns + (self._patience_ns if self._unanswered == 1 else _RETRY_NS)
         else:
             due_ns = self._schedule.due_ns
         return min(due_ns, max(self._search_ns, self._sent_ns + _ROUND_NS))
@@ -253,7 +256,7 @@ class DirectPath:
         since_ns = self._silent_since_ns
         if since_ns is None or self._unanswered < _LOST_AFTER:
             return False
-        return now_ns - since_ns >= max(_LOST_NS, 4 * self._patience_ns)
+        return now_ns - since_ns >= max(_LOST_NS, _LOST_PATIENCE * self._patience_ns)
 
     def _begin_search(self, now_ns: int) -> None:
         """Ask every address: soon after a loss, and now and then whether another one is better."""
@@ -261,8 +264,12 @@ class DirectPath:
             self._addresses.search(1)
             self._search_ns = now_ns + _LOOK_AROUND_NS
             return
-        self._addresses.search()
-        self._search_ns = now_ns + _SEARCH_NS[min(self._failures, len(_SEARCH_NS) - 1)]
+        if self._failures < _SEARCHES:
+            self._addresses.search()
+            self._search_ns = now_ns + _SEARCH_NS
+        else:
+            self._addresses.search(1)
+            self._search_ns = now_ns + _LATER_NS
         self._failures += 1
 
     def _came_up(self, now_ns: int) -> list[PathState]:

@@ -102,8 +102,9 @@ class DirectPaths:
 
     def start(self) -> None:
         """Use direct paths, if the settings allow it."""
-        if self._settings.udp and not self._settings.no_udp:
-            self.transport = UdpTransport(self._clock, self.report)
+        if not self._settings.no_udp:
+            hardware = self._settings.hardware_stamps
+            self.transport = UdpTransport(self._clock, self.report, hardware=hardware)
             self.transport.start()
 
     def stop(self) -> None:
@@ -220,6 +221,9 @@ class DirectPaths:
             _log.info("%s is no longer measured directly: %s", state.vehicle, state.reason)
             agreement.lost(now_ns)
             self._scheduler.perform(measurement.vehicle, measurement.path_lost(now_ns))
+            if self._connection.up and self._reconnects == self._connection.reconnects:
+                self._ask(state.vehicle, now_ns)  # at once: it may be reached elsewhere
+                return
         self._set_due(state.vehicle, agreement)
 
     def _ask(self, vehicle: str, now_ns: int) -> None:

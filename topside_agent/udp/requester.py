@@ -15,7 +15,9 @@ from runtime.clock import FASTEST_SLEW_PPM
 from runtime.realtime_line import Even
 from schemas.datagram import (
     ANSWER,
+    EARLIER_BY_HARDWARE,
     EARLIER_BY_KERNEL,
+    RECEIVE_BY_HARDWARE,
     RECEIVE_BY_KERNEL,
     Answer,
     Request,
@@ -27,6 +29,7 @@ from topside_agent.udp.interface import DirectExchange
 if TYPE_CHECKING:
     from runtime.realtime_line import RawStamp
     from runtime.stamp_clock import Look
+    from schemas.exchange import StampKind
     from topside_agent.udp.interface import Address, PathTerms
 
 Refusal = Literal["unknown", "tag", "slept", "invalid_pi_time"]
@@ -37,7 +40,8 @@ _MOST_OUTSTANDING = 12
 """Fewer than the answers whose transmit stamps a vehicle keeps."""
 HOLD_NS = 1_000_000_000
 """How long an exchange waits for its transmit stamp."""
-_NONCE = 8
+_NONCE, _DRAWN = 8, 64
+"""Bytes of a nonce, and how many are drawn at once."""
 
 
 class KernelStamps(Protocol):
@@ -83,9 +87,11 @@ class _Held:
         "heard_raw_ns",
         "left_ns",
         "own",
+        "own_stamps",
         "pi_even",
         "sent",
         "transmit",
+        "transmit_stamp",
         "wanted",
     )
 
@@ -98,10 +104,13 @@ class _Held:
         """Whether its transmit stamp may still come."""
         self.transmit: tuple[int, int] | None = None
         """The kernel's transmit stamp and its resolution."""
+        self.transmit_stamp: StampKind = "user"
         self.own: tuple[int, int, int, int, int] | None = None
         """Topside's origin, destination, realtime − RAW then, what these may be wrong by, `Look.sets`."""
         self.even = self.pi_even = Even()
         """Of topside's realtime and of the vehicle's."""
+        self.own_stamps: tuple[StampKind, StampKind] = ("user", "user")
+        """Of the first two."""
 
     def put_on_raw(self, look: Look, kernel: KernelStamps) -> None:
         """By a look after the arrival, long after it where this program was interrupted.
@@ -110,22 +119,28 @@ class _Held:
         have been another one at any instant between them; where it was set, it is that of the look.
         """
         origin_ns, destination_ns = self.sent.sent_raw_ns, self.heard_raw_ns
+        origin_stamp: StampKind = "user"
+        destination_stamp: StampKind = "user"
         if look.sets != self.sent.look.sets:
             destination_ns = max(destination_ns, look.read_ns)
         difference_ns, half_ns = look.realtime_minus_raw_ns, look.half_at(destination_ns)
         arrived = kernel.raw_of(self.arrived_ns) if self.arrived_ns else None
         if arrived is not None and origin_ns <= arrived.raw_ns + arrived.half_ns:
-            destination_ns = min(destination_ns, arrived.raw_ns)
+            if arrived.raw_ns < destination_ns:
+                destination_ns, destination_stamp = arrived.raw_ns, _kind(arrived)
             difference_ns, half_ns = arrived.realtime_minus_raw_ns, max(look.half_ns, arrived.half_ns)
         left = kernel.departed_at(self.left_ns, origin_ns) if self.left_ns else None
         # A stamp of before the program sent it is another datagram's.
         if left is not None and origin_ns - left.half_ns <= left.raw_ns <= destination_ns:
-            origin_ns, half_ns = max(origin_ns, left.raw_ns), max(half_ns, left.half_ns)
+            if left.raw_ns > origin_ns:
+                origin_ns, origin_stamp = left.raw_ns, _kind(left)
+            half_ns = max(half_ns, left.half_ns)
             if arrived is not None and (origin_ns, destination_ns) == (left.raw_ns, arrived.raw_ns):
                 self.even = Even.between(left, arrived, difference_ns)
         if arrived is None or kernel.departed_at(self.arrived_ns, self.sent.sent_raw_ns) is None:
             half_ns += ceil(look.rate * max(destination_ns - self.sent.sent_raw_ns, 0))
         self.own = origin_ns, destination_ns, difference_ns, half_ns, look.sets
+        self.own_stamps = origin_stamp, destination_stamp
 
     def answered(self, following: Answer) -> None:
         """The answer to the request that asked for the transmit stamp: it has it, or nobody has."""
@@ -133,6 +148,7 @@ class _Held:
         transmit_ns, half_ns = following.earlier_transmit_raw_ns, following.earlier_resolution_ns
         if following.flags & EARLIER_BY_KERNEL and transmit_ns + half_ns >= self.answer.transmit_raw_ns:
             self.transmit = max(transmit_ns, self.answer.transmit_raw_ns), half_ns
+            self.transmit_stamp = "hardware" if following.flags & EARLIER_BY_HARDWARE else "kernel"
             if transmit_ns >= self.answer.transmit_raw_ns and self.answer.flags & RECEIVE_BY_KERNEL:
                 self.pi_even = Even(following.earlier_even_ns, following.earlier_even_within_ns)
 
@@ -159,25 +175,38 @@ class _Held:
             pi_realtime_minus_raw_ns=answer.realtime_minus_raw_ns,
             topside_realtime_minus_raw_ns=difference_ns,
             resolution_ns=half_ns + max(answer.resolution_ns, pi_half_ns),
-            receive_stamp="kernel" if answer.flags & RECEIVE_BY_KERNEL else "user",
-            transmit_stamp="kernel" if self.transmit else "user",
+            receive_stamp=_received_by(answer.flags),
+            transmit_stamp=self.transmit_stamp,
             topside_set=sets != sent.look.sets,
             generation=sent.generation,
             even_ns=even_ns,
             even_within_ns=self.even.within_ns + self.pi_even.within_ns if even_ns else 0,
+            origin_stamp=self.own_stamps[0],
+            destination_stamp=self.own_stamps[1],
         )
+
+
+def _kind(stamp: RawStamp) -> StampKind:
+    return "hardware" if stamp.by_hardware else "kernel"
+
+
+def _received_by(flags: int) -> StampKind:
+    if not flags & RECEIVE_BY_KERNEL:
+        return "user"
+    return "hardware" if flags & RECEIVE_BY_HARDWARE else "kernel"
 
 
 class Requester:
     """Numbers and seals requests, and pairs answers with them; several may be under way."""
 
-    def __init__(self, vehicle: str, terms: PathTerms, first_seq: int = 1) -> None:
+    def __init__(self, vehicle: str, terms: PathTerms) -> None:
         self.session = terms.session
         self.timeouts = 0
         self._vehicle = vehicle
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._seal = Seal(terms.key)
-        self._seq = first_seq - 1
+        self._seq = 0
+        self._nonces: list[bytes] = []
         self._outstanding: dict[int, Sent] = {}
         self._held: deque[_Held] = deque()
 
@@ -191,6 +220,11 @@ class Requester:
         """Whether `finished` has something to give."""
         return bool(self._held) and not self._held[0].wanted
 
+    @property
+    def holds_many(self) -> bool:
+        """Whether so many are held that looking through them takes long."""
+        return len(self._held) > _MOST_OUTSTANDING
+
     def request(self) -> tuple[bytes, Request]:
         """The next request; `sent` follows."""
         self._seq += 1
@@ -199,7 +233,10 @@ class Requester:
             if held.wanted:
                 earlier_seq = held.sent.seq
                 break
-        request = Request(self.session, self._seq, os.urandom(_NONCE), earlier_seq)
+        if not self._nonces:
+            drawn = os.urandom(_NONCE * _DRAWN)
+            self._nonces = [drawn[at : at + _NONCE] for at in range(0, len(drawn), _NONCE)]
+        request = Request(self.session, self._seq, self._nonces.pop(), earlier_seq)
         return pack_request(request, self._seal), request
 
     def sent(self, sent: Sent) -> None:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from runtime.faults import FaultLog
 from runtime.flood import FloodBrake
+from runtime.hardware_socket import HardwareSocket
+from runtime.hardware_stamp_clock import HardwareStampClock
 from runtime.stamp_clock import SAMPLE_S, StampClock
+from runtime.stamped_socket import StampedSocket
 from runtime.watchdog import Loop
 from schemas.datagram import SIZE, parse_answer
 from topside_agent.measuring.scheduler import DeadlineQueue
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
     from runtime.clock import Clock
     from runtime.stamp_clock import Look
-    from runtime.stamped_socket import StampedSocket
     from topside_agent.udp.interface import DirectExchange, PathCounts, PathState, PathTerms, Report
     from topside_agent.udp.path import ToSend
 
@@ -32,17 +34,20 @@ _SAMPLE_NS = round(SAMPLE_S * 1e9)
 class UdpTransport:
     """Every method may be called from any thread and returns at once; `report` is called in its own."""
 
-    def __init__(self, clock: Clock, report: Report) -> None:
-        """`clock` is the agent's: all stamps are its RAW, a simulated one's too."""
+    def __init__(self, clock: Clock, report: Report, *, hardware: bool = False) -> None:
+        """`clock` is the agent's: all stamps are its RAW, a simulated one's too.
+
+        `hardware`: have the network hardware stamp datagrams, where it can.
+        """
         self.loop = Loop("the UDP transport")
         """The loop that the watchdog watches."""
         self.generation = 0
         """Exchanges of another one are of before this computer slept."""
-        self._clock = StampClock(clock)
+        self._clock = HardwareStampClock(clock) if hardware else StampClock(clock)
         self._look = self._clock.look()
         self._heard = False
         """Whether an answer came since the last look."""
-        self._sockets = Sockets(clock)
+        self._sockets = Sockets(clock, HardwareSocket if hardware else StampedSocket)
         self._report = report
         self._paths: dict[str, DirectPath] = {}
         self._sessions: dict[int, DirectPath] = {}
@@ -204,7 +209,7 @@ class UdpTransport:
         self._events += states
         for each in to_send:
             self._send(path, each)
-        if not to_send and path.has_finished:
+        if path.has_finished and (not to_send or path.holds_many):
             look = self._take_look(now_ns) if self._heard else self._look
             self._events += path.settle(look, self._clock)
         self._deadlines.set(path.vehicle, path.due_ns)

@@ -25,8 +25,8 @@ _READABLE = getattr(select, "POLLIN", 1)
 class Sockets:
     """Sends to addresses, and waits for datagrams; `wake` may be called from any thread."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, make: type[StampedSocket] = StampedSocket) -> None:
+        self._clock, self._make = clock, make
         self._families: dict[int, StampedSocket] = {}
         self._known: dict[Address, tuple[int, SocketAddress]] = {}
         self._faults = PeerLog(_log)
@@ -51,7 +51,6 @@ class Sockets:
         if number is None:
             self._known.pop(address, None)  # its interface may have another number now
             return None
-        used.collect(number)  # what waits in the error queue ends every wait at once
         return used, number
 
     def wait(self, seconds: float) -> list[StampedSocket]:
@@ -87,7 +86,7 @@ class Sockets:
         return self._known[address]
 
     def _open(self, family: int) -> StampedSocket:
-        used = self._families[family] = StampedSocket(family)
+        used = self._families[family] = self._make(family)
         if used.refused:
             _log.info("datagrams are stamped in user space: %s", used.refused)
         self._sources[used.socket.fileno()] = used

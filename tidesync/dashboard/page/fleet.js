@@ -2,7 +2,7 @@
 
 import { areMany, Controls } from "./controls.js";
 import { element, mark, setText, show } from "./dom.js";
-import { count, milliseconds, timeOfDay } from "./format.js";
+import { bound, count, timeOfDay } from "./format.js";
 import { plotly } from "./plot.js";
 import { Row } from "./row.js";
 import { SessionsView } from "./sessions.js";
@@ -128,7 +128,7 @@ export class FleetView {
       .map(([, number, word]) => `${count(number)} ${word}`);
     if (conditional > 0) counts.push(`${count(conditional)} conditional`);
     const whose = bad === 0 ? "worst max error" : `the other${trusted === 1 ? "" : ` ${count(trusted)}`}: max error at most`;
-    const bounds = worst_ms === null ? [] : [`${whose} ± ${milliseconds(worst_ms)} ms`];
+    const bounds = worst_ms === null ? [] : [`${whose} ± ${bound(worst_ms)} ms`];
     setText(this.detail, [...bounds, ...counts].join(" · "));
     show(this.detail, bounds.length + counts.length > 0);
   }

@@ -13,12 +13,37 @@ function grouped(value, decimals) {
   return (value < 0 && Number(text.replaceAll(",", "")) !== 0 ? MINUS : "") + text;
 }
 
+const MOST_DECIMALS = 6; // of what is published: ns in ms
+
+// The decimals at which an error has two significant digits, for it and for what it is the error of.
+export function decimalsOf(error, least = 3, most = MOST_DECIMALS) {
+  if (absent(error) || !(error > 0)) return least;
+  return Math.max(least, Math.min(most, 1 - Math.floor(Math.log10(error))));
+}
+
 // An offset in ms, with the decimals that its max error leaves significant.
-export function offset(value, error) {
-  if (absent(value)) return NOTHING;
-  const decimals = absent(error) || error < 10 ? 3 : error < 100 ? 1 : 0;
-  const text = grouped(value, decimals);
-  return value > 0 ? `+${text}` : text;
+const offsetDecimals = (error) => (absent(error) || error < 10 ? decimalsOf(error) : error < 100 ? 1 : 0);
+
+export const offset = (value, error) => plain(value, offsetDecimals(error));
+
+// An error, rounded up until it holds around the text that is shown of the value, too.
+function errorText(error, decimals, value = null, valueText = "0") {
+  if (absent(error)) return NOTHING;
+  const read = Number(valueText.replaceAll(",", "").replace(MINUS, "-"));
+  const rounding = absent(value) ? 0 : Math.abs(whole(read) - whole(value));
+  const unit = 10 ** (MOST_DECIMALS - decimals);
+  return grouped((Math.ceil((Math.ceil(error * 10 ** MOST_DECIMALS - NEGLIGIBLE) + rounding) / unit) * unit) / 10 ** MOST_DECIMALS, decimals);
+}
+
+// In units of the last decimal that is published: what is exact as text is exact here.
+const NEGLIGIBLE = 1e-3;
+const whole = (value) => Math.round(value * 10 ** MOST_DECIMALS);
+
+// Drift and its error in ppm; the latter is empty where it is not known.
+export function driftToRead(value, error) {
+  const decimals = decimalsOf(error, 1, 4);
+  const text = plain(value, decimals);
+  return [text, absent(value) || absent(error) ? "" : errorText(error, decimals, value, text)];
 }
 
 const LONG_MS = 60000; // from here on a time is read in its units, not in milliseconds
@@ -41,8 +66,14 @@ export function offsetToRead(value, error) {
   return isLong(value) ? [`${units(value)} ${value > 0 ? "ahead" : "behind"}`, `${exact}\u00a0ms`] : [exact, ""];
 }
 
-export function errorToRead(value) {
-  return isLong(value) ? [units(value), `± ${milliseconds(value)} ms`] : [milliseconds(value), ""];
+// An error of an offset that is shown with its max error.
+export function errorToRead(error, value = null, maxError = null) {
+  const exact = bound(error, value, maxError);
+  return isLong(error) ? [units(error), `± ${exact} ms`] : [exact, ""];
+}
+
+export function bound(error, value = null, maxError = null) {
+  return errorText(error, errorDecimals(error), value, offset(value, maxError));
 }
 
 // How far a clock was set.
@@ -50,11 +81,9 @@ export function stepToRead(value) {
   return isLong(value) ? `${value > 0 ? "+" : MINUS}${units(value)}` : `${plain(value / 1000, 3)} s`;
 }
 
-export function milliseconds(value) {
-  if (absent(value)) return NOTHING;
-  if (value >= 1000) return grouped(value, 0);
-  return grouped(value, value >= 100 ? 1 : value >= 10 ? 2 : 3);
-}
+const errorDecimals = (error) => (error >= 1000 ? 0 : error >= 100 ? 1 : error >= 10 ? 2 : decimalsOf(error));
+
+export const milliseconds = (value) => (absent(value) ? NOTHING : grouped(value, errorDecimals(value)));
 
 export function plain(value, decimals) {
   if (absent(value)) return NOTHING;

@@ -1,16 +1,18 @@
-// The curves: offset inside its bound, min delay and drift, over one axis of time; by Plotly, loaded when first needed.
+// The curves: offset inside its bound, max error, min delay and drift, over one axis of time; by Plotly, loaded when first needed.
 
-import { absent, isLong, offset } from "./format.js";
+import { absent, decimalsOf, isLong, offset } from "./format.js";
 
 const GAP_MS = 15000;
 const MOST_SHAPES = 80;
 const NARROW_PX = 640;
 const CHARACTER_PX = 7;
 const BREAKS = ["step", "suspend", "reboot"];
-const OFFSET = [0.46, 0.94];
-const OFFSET_BELOW_TWO_LINES = [0.46, 0.89];
-const DELAY = [0.235, 0.38];
-const DRIFT = [0, 0.155];
+const OFFSET = [0.56, 0.94];
+const OFFSET_BELOW_TWO_LINES = [0.56, 0.89];
+const ERROR = [0.37, 0.49];
+const DELAY = [0.185, 0.305];
+const DRIFT = [0, 0.12];
+const MOST_DECADES = 3; // between two labels of a logarithmic axis there may be more than one
 
 // The style sheet for maps that Plotly would write into the page, which the page's policy forbids; it leaves that
 // out when an element of this id is there. We draw no maps.
@@ -102,16 +104,25 @@ function joined(runs, name) {
 
 function traces(runs, look) {
   const at = joined(runs, "at");
-  const curve = (name, column, axis, colour, unit) => ({
+  const curve = (name, column, axis, colour, text) => ({
     type: "scatter", mode: "lines", name, x: at, y: joined(runs, column), yaxis: axis, xaxis: "x",
-    line: { color: colour, width: 2 }, hovertemplate: `%{y:,.4~f} ${unit}`,
+    line: { color: colour, width: 2 }, hovertemplate: text,
   });
+  const errors = joined(runs, "error");
+  const decimals = decimalsOf(Math.min(...errors.filter((error) => error !== null)));
   return [
     band(runs, look),
-    { ...curve("offset", "offset", "y", look.offset, "ms"), customdata: joined(runs, "error"), hovertemplate: "%{y:,.3f} ± %{customdata:.3f} ms" },
-    curve("min delay", "delay", "y2", look.delay, "ms"),
-    curve("drift", "drift", "y3", look.drift, "ppm"),
+    { ...curve("offset", "offset", "y", look.offset, `%{y:,.${decimals}f} ± %{customdata:,.${decimals}f} ms`), customdata: errors.map((error) => roundedUp(error, decimals)) },
+    curve("max error", "error", "y4", look.offset, "%{y:,.3~r} ms"),
+    curve("min delay", "delay", "y2", look.delay, "%{y:,.3~r} ms"),
+    curve("drift", "drift", "y3", look.drift, "%{y:,.4~f} ppm"),
   ];
+}
+
+// Until it holds around an offset that was rounded to as many decimals.
+function roundedUp(error, decimals) {
+  const unit = 10 ** -decimals;
+  return error === null ? null : Math.ceil(error / unit + 0.5) * unit;
 }
 
 function band(runs, look) {
@@ -138,13 +149,14 @@ function push(x, y, at, value) {
 function layout(runs, history, { from, until, width, narrow, choice, look, base }) {
   const axis = (domain, more = {}) => ({
     domain, gridcolor: look.line, zeroline: false, automargin: true,
-    tickformat: ",.4~f", nticks: 5, tickfont: { color: look.faint }, fixedrange: narrow, ...more,
+    tickformat: ",.6~f", nticks: 5, tickfont: { color: look.faint }, fixedrange: narrow, ...more,
   });
+  const decades = (domain, column) => axis(domain, { type: "log", ...decadesOf(runs, column) });
   const top = narrow && base ? OFFSET_BELOW_TWO_LINES : OFFSET;
   const [low, high] = choice.fit === "now" ? nearNow(runs) : [null, null];
   return {
     uirevision: `${choice.span_ms}-${choice.fit}`,
-    height: narrow ? 560 : 620,
+    height: narrow ? 640 : 720,
     margin: { l: narrow ? 8 : 12, r: 12, t: narrow ? 52 : 34, b: 32 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: look.font, size: 13, color: look.ink },
@@ -155,10 +167,12 @@ function layout(runs, history, { from, until, width, narrow, choice, look, base 
       hoverformat: "%H:%M:%S UTC", tickformat: choice.span_ms > 600000 ? "%H:%M" : "%H:%M:%S", nticks: narrow ? 4 : 9, fixedrange: narrow,
     },
     yaxis: axis(top, low === null ? {} : { range: [low, high] }),
-    yaxis2: axis(DELAY, { rangemode: "tozero", nticks: 3 }),
+    yaxis2: decades(DELAY, "delay"),
     yaxis3: axis(DRIFT, { nticks: 4 }),
+    yaxis4: decades(ERROR, "error"),
     annotations: [
       heading(`Offset inside its bound, ms${base ? `${narrow ? "<br>" : " "}from ${offset(base, 1000)} ms` : ""}`, top, look),
+      heading("Max error, ms", ERROR, look),
       heading("Min delay, ms", DELAY, look),
       heading("Drift, ppm", DRIFT, look),
     ],
@@ -176,6 +190,15 @@ function nearNow(runs) {
   if (offsets.length === 0) return [null, null];
   const room = 1.6 * (errors[Math.floor(errors.length / 2)] ?? 1);
   return [Math.min(...offsets) - room, Math.max(...offsets) + room];
+}
+
+// Whole decades: what differs by path a thousandfold is read on one axis, and what is steady is seen to be.
+function decadesOf(runs, column) {
+  const values = runs.flatMap((run) => run[column]).filter((value) => value > 0);
+  if (values.length === 0) return {};
+  const low = Math.floor(Math.log10(Math.min(...values)));
+  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...values))));
+  return { range: [low, high], dtick: Math.ceil((high - low) / MOST_DECADES), tickformat: ",~r" };
 }
 
 function shades(runs, look) {

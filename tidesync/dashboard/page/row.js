@@ -2,8 +2,8 @@
 
 import { post } from "./api.js";
 import { element, icon, mark, Quantity, setText, toast } from "./dom.js";
-import { ago, count, duration, errorToRead, isLong, offsetToRead, plain, stepToRead, timeOfDay } from "./format.js";
-import { CONDITION, doubtful, MEANING, numbers, WORDS } from "./words.js";
+import { ago, count, driftToRead, duration, errorToRead, isLong, offsetToRead, stepToRead, timeOfDay } from "./format.js";
+import { CONDITION, doubtful, MEANING, numbers, pathToRead, WORDS } from "./words.js";
 
 // A line of the table: only what differs is changed.
 export class Row {
@@ -21,6 +21,7 @@ export class Row {
     this.condition = element("span", { class: "condition" });
     this.drift = element("span", { class: "value" });
     this.seen = element("span", { class: "value" });
+    this.path = element("span", { class: "since" });
     this.steps = element("span", { class: "value" });
     this.step = element("span", { class: "since" });
     this.recording = element("span", { class: "recording" });
@@ -33,7 +34,7 @@ export class Row {
       cell("Offset", "ms", "c-offset number", this.offset.value, this.offset.exact, this.shows),
       cell("Max error", "± ms", "c-error number", this.error.value, this.error.exact, this.condition),
       cell("Drift", "ppm", "c-drift number", this.drift),
-      cell("Last seen", "", "c-seen", this.seen),
+      cell("Last seen", "", "c-seen", this.seen, this.path),
       cell("Steps", "", "c-steps", this.steps, this.step),
       cell("Recording", "", "c-recording", this.recording),
     );
@@ -68,10 +69,11 @@ export class Row {
     mark(this.node, "long", isLong(known.offset_ms) || isLong(known.max_error_ms));
     this.offset.draw(...offsetToRead(known.offset_ms, known.max_error_ms));
     setText(this.shows, isLong(known.offset_ms) && fresh ? `shows ${timeOfDay(fleet.times(row).vehicle)}` : "");
-    this.error.draw(...errorToRead(known.max_error_ms));
+    this.error.draw(...errorToRead(known.max_error_ms, known.offset_ms, known.max_error_ms));
     setText(this.condition, known.conditional ? CONDITION : "");
-    setText(this.drift, plain(known.drift_ppm, 1));
+    setText(this.drift, driftToRead(known.drift_ppm, known.drift_error_ppm)[0]);
     setText(this.seen, ago(fleet.seenAge(row)));
+    setText(this.path, (fresh && pathToRead(row.path)) || "");
     setText(this.steps, count(row.steps_listed));
     const event = row.last_event;
     setText(this.step, event ? `${together(stepToRead(event.step_ms))}, ${together(ago(fleet.age(row, event.age_s)))}` : "");

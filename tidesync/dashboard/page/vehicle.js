@@ -2,11 +2,11 @@
 
 import { get } from "./api.js";
 import { element, icon, mark, Quantity, setText, show } from "./dom.js";
-import { ago, clock, count, errorToRead, milliseconds, offsetToRead, plain, timeOfDay } from "./format.js";
+import { ago, clock, count, driftToRead, errorToRead, milliseconds, offsetToRead, timeOfDay } from "./format.js";
 import { draw, plotly } from "./plot.js";
 import { measureNow, Pill, since } from "./row.js";
 import { keyOf } from "./state.js";
-import { CONDITION, PATHS, numbers } from "./words.js";
+import { CONDITION, numbers, pathToRead } from "./words.js";
 
 const SPANS = [
   ["5 min", 300000],
@@ -126,13 +126,15 @@ export class VehicleView {
     const within = ([text, exact], sign) => (exact || text === "–" ? [text, exact] : [`${sign}${text} ms`, ""]);
     const unit = (text, name) => (text === "–" ? text : `${text} ${name}`);
     const times = this.fleet.times(row);
+    const around = [known.offset_ms, known.max_error_ms];
+    const [drift, driftError] = driftToRead(known.drift_ppm, known.drift_error_ppm);
     const values = {
-      Offset: within(offsetToRead(known.offset_ms, known.max_error_ms), ""),
-      "Max error": within(errorToRead(known.max_error_ms), "± "),
-      "95 % error (u95)": within(errorToRead(known.u95_ms), "± "),
-      Drift: known.drift_ppm === null ? "–" : `${plain(known.drift_ppm, 1)}${known.drift_error_ppm === null ? "" : ` ± ${plain(known.drift_error_ppm, 1).replace("+", "")}`} ppm`,
+      Offset: within(offsetToRead(...around), ""),
+      "Max error": within(errorToRead(known.max_error_ms, ...around), "± "),
+      "95 % error (u95)": within(errorToRead(known.u95_ms, ...around), "± "),
+      Drift: unit(driftError ? `${drift} ± ${driftError}` : drift, "ppm"),
       "Min delay": unit(milliseconds(known.delay_min_ms), "ms"),
-      Path: row.path === null ? "–" : (PATHS[row.path] ?? row.path),
+      Path: pathToRead(row.path) ?? "–",
       "Last seen": ago(this.fleet.seenAge(row)),
       Exchanges: count(row.exchanges),
       Rejected: count(row.rejected),

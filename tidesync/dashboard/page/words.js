@@ -24,7 +24,9 @@ export const MEANING = {
 export const CONDITION = "holds unless the vehicle’s clock was set or slewed since its last answer";
 
 // The way of a vehicle's exchanges.
-export const PATHS = { mqtt: "over the broker", udp: "direct (UDP)", http: "over HTTP" };
+const PATHS = { mqtt: "over the broker", udp: "direct (UDP)", http: "over HTTP" };
+
+export const pathToRead = (path) => (path !== null && Object.hasOwn(PATHS, path) ? PATHS[path] : path);
 
 export const ERRORS = {
   timeout: "no answer in time",

@@ -103,11 +103,11 @@ class ProductJobs:
                 _log.warning("the %s of %s was not made: %s", job.kind, job.folder.path, error)
                 problem = str(error)
             with self._lock:
-                del self._jobs[key]
                 if problem:
                     self._problems[key] = problem
                     while len(self._problems) > _MOST_REMEMBERED:
                         del self._problems[next(iter(self._problems))]
+                del self._jobs[key]  # last: who sees no job asks what became of it
 
     def _make(self, job: Job) -> str | None:
         """Make it in a folder of its own, which takes the old one's place; a sentence where that failed."""

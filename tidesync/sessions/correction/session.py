@@ -195,7 +195,10 @@ def _why_not(sensor: str) -> str:
 
 
 def measured_of(measured: Mapping[Stream, Measured], vehicle: str, metadata: Metadata) -> Measured:
-    """A vehicle's track: by the topside in the metadata, else by the one with most exchanges."""
+    """A vehicle's track: by the topside in the metadata, else by the one with most exchanges.
+
+    One on a vehicle's computer counts only where no other one measured it: its time is that vehicle's.
+    """
     of_vehicle = sorted(topside for name, topside in measured if name == vehicle)
     if not of_vehicle:
         others = ", ".join(sorted({name for name, _ in measured}))
@@ -204,10 +207,20 @@ def measured_of(measured: Mapping[Stream, Measured], vehicle: str, metadata: Met
         )
     topside = metadata.topsides.get(vehicle, "")
     if topside not in of_vehicle:
-        topside = max(of_vehicle, key=lambda name: len(measured[vehicle, name].track.rows))
+        ashore = [name for name in of_vehicle if not _is_aboard(measured, vehicle, name)]
+        topside = max(ashore or of_vehicle, key=lambda name: len(measured[vehicle, name].track.rows))
     if len(of_vehicle) > 1:
         _log.info("%s was measured by %s; %s is taken", vehicle, ", ".join(of_vehicle), topside)
     return measured[vehicle, topside]
+
+
+def _is_aboard(measured: Mapping[Stream, Measured], vehicle: str, topside: str) -> bool:
+    """Whether that topside ran on the computer of one of the vehicles."""
+    boots = {labels.boot_id for each in measured.values() for labels in each.exchanges.labels}
+    return any(
+        labels.topside_boot_id is not None and labels.topside_boot_id in boots
+        for labels in measured[vehicle, topside].exchanges.labels
+    )
 
 
 def timeline_of(

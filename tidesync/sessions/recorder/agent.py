@@ -102,12 +102,9 @@ class RecorderAgent(MqttAgent):
 
     def counts(self) -> RecorderCounts:
         """The counts now; any thread may ask."""
-        return RecorderCounts(
-            self._settings.name,
-            agent_counts("recorder", self._connection, self._inbox.dropped),
-            free_bytes(self._settings.root),
-            [session.counts(read(self._clock)) for session in self._sessions],
-        )
+        agent = agent_counts("recorder", self._connection, self._inbox.dropped)
+        sessions = [session.counts(read(self._clock)) for session in self._sessions]
+        return RecorderCounts(self._settings.name, agent, free_bytes(self._settings.root), sessions)
 
     # Callbacks of the connection, in the network thread
 
@@ -253,7 +250,7 @@ class RecorderAgent(MqttAgent):
 
     def _update(self, session: SessionRecorder, now: Reading) -> None:
         name, alarm = session.recording.session, session.log.alarm
-        actions = session.update(now, self._topsides.offline)
+        written, actions = session.log.written, session.update(now, self._topsides.offline)
         if session.log.alarm and session.log.alarm != alarm:
             self._peer_log.warning(name, f"session {name}: {session.log.alarm}", now.raw_ns)
         if actions.refused:
@@ -266,6 +263,9 @@ class RecorderAgent(MqttAgent):
             self._smooth(session)
         if session.state != session.published or session.republish_due(now):
             self._publish_state(session)
+        if session.log.written and not written:
+            found = session.log.exchanges, session.store.folder.path, session.log.watches.missing.total()
+            _log.info("session %s stopped: %d exchanges in %s, %d missing", name, *found)
 
     def _smooth(self, session: SessionRecorder) -> None:
         """Compute the track in the background: it may take longer than the broker waits for a client."""
@@ -279,10 +279,8 @@ class RecorderAgent(MqttAgent):
         self._background(work, f"smooth-{session.recording.session}")
 
     def _close(self, session: SessionRecorder, closing: Closing) -> None:
-        session.close(closing, read(self._clock))
-        self._publish_state(session)
-        found = session.log.exchanges, session.store.folder.path, session.log.watches.missing.total()
-        _log.info("session %s stopped: %d exchanges in %s, %d missing", session.recording.session, *found)
+        session.close(closing, now := read(self._clock))
+        self._update(session, now)
 
     def _suspend(self) -> None:
         """Publish that nobody records: without it the states would look as if recording went on."""

@@ -80,7 +80,7 @@ class FolderWriter:
         self.moved = False
         """The folder, or its journal, is not the one that was recorded into: nothing is written into it."""
         self.metadata_changed = False
-        """Somebody else has written the metadata since we did."""
+        """Somebody else has written the metadata since we did, or it could not be written."""
         self.compressed = frames_exist(folder.exchanges_path)
         """Exchanges and pieces are appended in frames."""
         self._ends: dict[Path, files.FileEnd] = {}
@@ -100,6 +100,7 @@ class FolderWriter:
     def write(self, job: Job) -> None:
         """Append the lines, have them survive a power cut, and do the job."""
         self._found = None
+        self.metadata_changed = self.metadata_changed or job.metadata is not None
         if job.recording is None:
             self._attempt(self._forget)
         if self._attempt(self.may_write) and not self.moved:
@@ -145,9 +146,8 @@ class FolderWriter:
             self._attempt(lambda: self._save(recording))
         self._attempt(self._append)
         self._attempt(self._sync)
-        if metadata:
-            self._attempt(lambda: self._metadata.merge(*metadata))
-        self._attempt(self._look)
+        if metadata is None or self._attempt(lambda: self._metadata.merge(*metadata)):
+            self._attempt(self._look)
         if job.index and not self._found and not self.lines:
             self.write_index(*job.index)
 

@@ -48,6 +48,8 @@ class SessionLog:
         self.disk: str | None = None
         self.stopped = False
         """The stop is answered, and not all is written yet."""
+        self.written = False
+        """All is, the end in the metadata too."""
         self.clock = ClockLog()
         self.refused = self.reported = 0
         """Exchanges and events without room, and how many lines without room were reported."""
@@ -228,8 +230,8 @@ class SessionLog:
         return SessionState(
             **self.recording.described,
             request_id=self._answered(problem),
-            state="failed" if problem else "stopped" if self.closing or self.stopped else "recording",
-            closing=self.stopped and not (self.closing or problem),
+            state="failed" if problem else "stopped" if self.written or self.stopped else "recording",
+            closing=self.stopped and not (self.written or problem),
             exchanges=self.exchanges,
             last_exchange_at=utc_from_ns(newest_ns) if newest_ns else None,
             alarm=problem or self.alarm,
@@ -261,7 +263,7 @@ class SessionLog:
     def _answered(self, problem: str | None) -> str:
         """The command that the state answers: a stop is answered at its end, successful or not."""
         stop = self.recording.stop_request_id
-        return stop if stop and (self.closing or self.stopped or problem) else self.recording.request_id
+        return stop if stop and (self.written or self.stopped or problem) else self.recording.request_id
 
     def _take_one(self, exchange: Exchange, batch: int | None, now: Reading, new: NewLines) -> None:
         if not (self.admits(exchange.vehicle) and self.watches.admits(exchange)):

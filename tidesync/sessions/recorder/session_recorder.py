@@ -220,18 +220,20 @@ class SessionRecorder:
             actions.lost += map(resend.sentence_of_lost, self.log.clock.end())
             self.store.add(events=self.log.end(now))
             self.phase = "ending"
-        actions.smooth = self.phase == "ending" and self._is_written(now)
+        if self.phase == "ending" and self._disk_has(self.store.settled, now):
+            actions.smooth, self.phase = True, "smoothing"
         if self._stopping:
             self.log.stopped = self._stopping.is_answered(now.raw_ns, saved=self.store.knows_long_end)
             if self.store.compressed and not self.log.stopped:
                 self._update_soon()
+        if self.log.closing and self._disk_has(self._upkeep.is_done(self.log, now), now):
+            self.phase, self.log.written = "stopped", True
         self._write(now)
         return actions
 
     def close(self, closing: Closing, now: Reading) -> None:
         """The track is computed and written, or could not be: write the last metadata."""
         self.log.closing = closing
-        self.phase = "stopped"
         self._stopped_ns = now.raw_ns
         self._write(now)
 
@@ -282,13 +284,11 @@ class SessionRecorder:
         self.next_update_ns = min(self.next_update_ns, deadline_ns)
         return False
 
-    def _is_written(self, now: Reading) -> bool:
-        """Whether the disk has all of it, or never will; then its track is due."""
-        if self.store.settled or self.store.moved:
-            self.phase = "smoothing"
-            return True
-        self.next_update_ns = min(self.next_update_ns, now.raw_ns + _AGAIN_NS)
-        return False
+    def _disk_has(self, it: bool, now: Reading) -> bool:
+        """Whether the disk has it, or never will; while it takes it, it is looked at again soon."""
+        if not (it or self.store.moved or self.store.problem):
+            self.next_update_ns = min(self.next_update_ns, now.raw_ns + _AGAIN_NS)
+        return it or self.store.moved
 
     def _note_taken(self, new: object, now: Reading) -> None:
         if self._stopping:

@@ -74,7 +74,7 @@ class SessionStore:
 
     @property
     def metadata_changed(self) -> bool:
-        """Somebody else has written the metadata since we did."""
+        """Somebody else has written the metadata since we did, or it could not be written."""
         return self._writer.metadata_changed
 
     @property

@@ -44,6 +44,11 @@ class Upkeep:
         tens = (now.raw_ns - self._job_ns) // STUCK_NS if self._store.busy else 0
         return f"the disk has not answered for {10 * tens} s: what comes is held in memory" if tens else None
 
+    def is_done(self, log: SessionLog, now: Reading) -> bool:
+        """Whether the disk has everything, the metadata as it is now."""
+        due = self._metadata_due.due(*_marks(log), len(log.vehicles), now)
+        return self._store.settled and not (due or self._store.metadata_changed)
+
     def begin(self) -> None:
         """The folder is another one, or was just read: its metadata is due."""
         self._metadata_due = MetadataDue(self._metadata_s)

@@ -57,5 +57,7 @@ def exchange_of(
 
 def _own_stamps(direct: DirectExchange) -> dict[str, StampKind]:
     """Topside's kinds of stamp, where its hardware took one of the two."""
+    if direct.origin_stamp != "hardware" != direct.destination_stamp:
+        return {}
     kinds = {"origin_stamp": direct.origin_stamp, "destination_stamp": direct.destination_stamp}
-    return {name: kind for name, kind in kinds.items() if kind} if "hardware" in kinds.values() else {}
+    return {name: kind for name, kind in kinds.items() if kind}

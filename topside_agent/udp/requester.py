@@ -12,6 +12,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from runtime.clock import FASTEST_SLEW_PPM
+from runtime.realtime_line import Even
 from schemas.datagram import (
     ANSWER,
     EARLIER_BY_HARDWARE,
@@ -39,7 +40,8 @@ _MOST_OUTSTANDING = 12
 """Fewer than the answers whose transmit stamps a vehicle keeps."""
 HOLD_NS = 1_000_000_000
 """How long an exchange waits for its transmit stamp."""
-_NONCE = 8
+_NONCE, _DRAWN = 8, 64
+"""Bytes of a nonce, and how many are drawn at once."""
 
 
 class KernelStamps(Protocol):
@@ -81,10 +83,12 @@ class _Held:
     __slots__ = (
         "answer",
         "arrived_ns",
+        "even",
         "heard_raw_ns",
         "left_ns",
         "own",
         "own_stamps",
+        "pi_even",
         "sent",
         "transmit",
         "transmit_stamp",
@@ -103,6 +107,8 @@ class _Held:
         self.transmit_stamp: StampKind = "user"
         self.own: tuple[int, int, int, int, int] | None = None
         """Topside's origin, destination, realtime − RAW then, what these may be wrong by, `Look.sets`."""
+        self.even = self.pi_even = Even()
+        """Of topside's realtime and of the vehicle's."""
         self.own_stamps: tuple[StampKind, StampKind] = ("user", "user")
         """Of the first two."""
 
@@ -129,6 +135,8 @@ class _Held:
             if left.raw_ns > origin_ns:
                 origin_ns, origin_stamp = left.raw_ns, _kind(left)
             half_ns = max(half_ns, left.half_ns)
+            if arrived is not None and (origin_ns, destination_ns) == (left.raw_ns, arrived.raw_ns):
+                self.even = Even.between(left, arrived, difference_ns)
         if arrived is None or kernel.departed_at(self.arrived_ns, self.sent.sent_raw_ns) is None:
             half_ns += ceil(look.rate * max(destination_ns - self.sent.sent_raw_ns, 0))
         self.own = origin_ns, destination_ns, difference_ns, half_ns, look.sets
@@ -141,6 +149,8 @@ class _Held:
         if following.flags & EARLIER_BY_KERNEL and transmit_ns + half_ns >= self.answer.transmit_raw_ns:
             self.transmit = max(transmit_ns, self.answer.transmit_raw_ns), half_ns
             self.transmit_stamp = "hardware" if following.flags & EARLIER_BY_HARDWARE else "kernel"
+            if transmit_ns >= self.answer.transmit_raw_ns and self.answer.flags & RECEIVE_BY_KERNEL:
+                self.pi_even = Even(following.earlier_even_ns, following.earlier_even_within_ns)
 
     @property
     def _pi_half_ns(self) -> int:
@@ -154,6 +164,7 @@ class _Held:
         sent, answer = self.sent, self.answer
         origin_ns, destination_ns, difference_ns, half_ns, sets = self.own
         transmit_ns, pi_half_ns = self.transmit or (answer.transmit_raw_ns, self._pi_half_ns)
+        even_ns = min(self.even.for_ns, self.pi_even.for_ns)
         return DirectExchange(
             vehicle=vehicle,
             session=session,
@@ -168,6 +179,8 @@ class _Held:
             transmit_stamp=self.transmit_stamp,
             topside_set=sets != sent.look.sets,
             generation=sent.generation,
+            even_ns=even_ns,
+            even_within_ns=self.even.within_ns + self.pi_even.within_ns if even_ns else 0,
             origin_stamp=self.own_stamps[0],
             destination_stamp=self.own_stamps[1],
         )
@@ -193,6 +206,7 @@ class Requester:
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._seal = Seal(terms.key)
         self._seq = 0
+        self._nonces: list[bytes] = []
         self._outstanding: dict[int, Sent] = {}
         self._held: deque[_Held] = deque()
 
@@ -206,6 +220,11 @@ class Requester:
         """Whether `finished` has something to give."""
         return bool(self._held) and not self._held[0].wanted
 
+    @property
+    def holds_many(self) -> bool:
+        """Whether so many are held that looking through them takes long."""
+        return len(self._held) > _MOST_OUTSTANDING
+
     def request(self) -> tuple[bytes, Request]:
         """The next request; `sent` follows."""
         self._seq += 1
@@ -214,7 +233,10 @@ class Requester:
             if held.wanted:
                 earlier_seq = held.sent.seq
                 break
-        request = Request(self.session, self._seq, os.urandom(_NONCE), earlier_seq)
+        if not self._nonces:
+            drawn = os.urandom(_NONCE * _DRAWN)
+            self._nonces = [drawn[at : at + _NONCE] for at in range(0, len(drawn), _NONCE)]
+        request = Request(self.session, self._seq, self._nonces.pop(), earlier_seq)
         return pack_request(request, self._seal), request
 
     def sent(self, sent: Sent) -> None:

@@ -116,9 +116,9 @@ def test_what_a_full_disk_has_not_taken_is_written_later_and_named_where_it_is_l
             until(lambda: "held in memory" in up.log.read_text(), 30, "the full disk noticed")
             ballast.unlink()
             until(lambda: "nothing is held back" in up.log.read_text(), 30, "written again")
-            said = up.log.read_text().count("held in memory")
+            lines = up.log.read_text().count("held in memory")
             fill(ballast)
-            until(lambda: up.log.read_text().count("held in memory") > said, 30, "full again")
+            until(lambda: up.log.read_text().count("held in memory") > lines, 30, "full again")
             enough = until(lambda: counted(surface), 60, "measured") + MORE_THAN_A_PAGE
             until(lambda: counted(surface) >= enough, 60, "lines that have no room left")
             up.terminate()

@@ -91,7 +91,7 @@ class RealtimeLine:
         """
         apart_ns, self._last_ns = raw_ns - self._last_ns, raw_ns
         starved = not 0 <= apart_ns <= STARVED_NS
-        if state is None or state != self._state or was_set or starved:
+        if state is None or was_set or starved or (state is not self._state and state != self._state):
             self._end(state, explained=not starved)
             return False
         half_ns = width_ns / 2 + self._uneven_ns

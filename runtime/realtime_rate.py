@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
 from runtime.clock_samples import ADJTIME_PPM
-from runtime.kernel_clock import NOMINAL_TICK_US, ClockSetTimer, c_library
+from runtime.kernel_clock import NOMINAL_TICK_US, ClockSetTimer
 
 _ADJ_OFFSET_SS_READ = 0xA001
 """Reads what adjtime(3) has still to slew, in place of the loop's offset; changes nothing."""
@@ -114,6 +114,7 @@ class KernelRate:
 
     _hidden_until_s = 0
     _calls = _UNSEEN
+    _state: RateState | None = None
 
     def __init__(self) -> None:
         """OSError where the kernel does not report all of it, or reports a rate that it has yet to reach."""
@@ -121,14 +122,16 @@ class KernelRate:
         if version is not None and (int(version[1]), int(version[2])) < _AT_ONCE:
             raise OSError("this Linux reaches a rate some ticks after it reports it")
         self._content = ctypes.create_string_buffer(_SIZE)
-        self._at = ctypes.addressof(self._content)
+        self._place = ctypes.c_void_p(ctypes.addressof(self._content))
         self._modes = ctypes.c_uint.from_buffer(self._content)
-        adjtimex: Any = getattr(c_library(), "adjtimex", None) if sys.platform == "linux" else None
+        # PyDLL keeps Python's lock: the call returns at once.
+        library: Any = ctypes.PyDLL(None) if sys.platform == "linux" else None
+        adjtimex: Any = getattr(library, "adjtimex", None)
         if adjtimex is None:
             raise OSError("no adjtimex on this system")
         self._adjtimex = adjtimex
-        self._adjtimex.argtypes = [ctypes.c_void_p]
-        for self._layout in _LAYOUTS:
+        for layout in _LAYOUTS:
+            self._unpack = layout.unpack_from
             if self._ask(0)[-1] in range(NOMINAL_TICK_US * 9 // 10, NOMINAL_TICK_US * 11 // 10 + 1):
                 break
         else:
@@ -140,7 +143,7 @@ class KernelRate:
         self._poll.register(self._timer.fileno(), _READABLE)
 
     def state(self) -> RateState | None:
-        """As the kernel has it now."""
+        """As the kernel has it now; the same object as before where it is."""
         try:
             answer = self._ask(_ADJ_OFFSET_SS_READ)
             _, adjusting, frequency, _, _, status, constant, _, _, second, _, tick = answer
@@ -158,7 +161,10 @@ class KernelRate:
         elif status & _STA_PPSTIME or 0 <= self._hidden_until_s - second <= _HIDDEN_S:  # not if it was set
             self._calls += 1
             adjusting = self._calls
-        return RateState(self._offset, frequency, status, constant, tick, adjusting)
+        now = self._offset, frequency, status, constant, tick, adjusting
+        if now != self._state:
+            self._state = RateState(*now)
+        return self._state
 
     def was_set(self) -> bool:
         """By the kernel's notice; it comes some 10 µs after the clock shows the new time."""
@@ -170,9 +176,9 @@ class KernelRate:
 
     def _ask(self, modes: int) -> tuple[int, ...]:
         self._modes.value = modes
-        if self._adjtimex(self._at) < 0:
+        if self._adjtimex(self._place) < 0:
             raise OSError("adjtimex refuses to be read")
-        return self._layout.unpack_from(self._content)
+        return self._unpack(self._content)
 
 
 def rate_source() -> RateSource:

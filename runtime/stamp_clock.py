@@ -40,6 +40,8 @@ _MOST_READINGS = 4
 """More in a row, until one is as narrow as the narrowest of late: the first finds cold caches."""
 _MOST_SAMPLES = 3
 """One shows that something changed the clock, the next begins a line, a third one goes on with it."""
+_made = tuple.__new__
+"""Makes a named tuple without the function of Python's that each has for it."""
 _SLOW_NS, _LOOKED_BACK_NS = 1_000_000, round(LOOKED_BACK_S * 1e9)
 """An answer is prepared in far less."""
 
@@ -96,6 +98,7 @@ class StampClock:
         """`rate` and `sleep` are of the machine on which `clock` runs; by default this one."""
         self.raw_ns = clock.raw_ns
         self._clock, self._machine = clock, machine_clock(clock)
+        self._read_raw_ns, self._read_realtime_ns = self._machine.raw_ns, self._machine.realtime_ns
         self._rate = _rate_of(self._machine) if rate is None else rate
         self._line = RealtimeLine()
         self._sleep = SleepCounter(clock) if sleep is None else sleep
@@ -145,16 +148,19 @@ class StampClock:
             self._sets += self._last is not None and was_set(self._last, now)
             self._last = now
         half_ns += self._raw_resolution_ns
-        return Look(
-            first_ns,
-            difference_ns,
-            half_ns,
-            self._slept_ns,
-            self._sets,
-            read_ns,
-            rate,
-            even_ns,
-            self._line.steepest_before,
+        return _made(
+            Look,
+            (
+                first_ns,
+                difference_ns,
+                half_ns,
+                self._slept_ns,
+                self._sets,
+                read_ns,
+                rate,
+                even_ns,
+                self._line.steepest_before,
+            ),
         )
 
     def _fastest_since(self, now_ns: int) -> float:
@@ -203,29 +209,29 @@ class StampClock:
 
     def _sample(self) -> tuple[int, int, int]:
         """The machine's RAW, its realtime − RAW, and what this may be wrong by."""
-        raw, realtime = self._machine.raw_ns, self._machine.realtime_ns
+        raw, realtime, line = self._read_raw_ns, self._read_realtime_ns, self._line
         difference_ns = bracket_ns = middle = 0
         for _ in range(_MOST_SAMPLES):
             before, shown, after = raw(), realtime(), raw()
-            narrow_ns = self._narrow_ns = self._narrow_ns + 1
-            for _ in range(_MOST_READINGS):
-                if after - before <= narrow_ns:
-                    break
-                again = raw(), realtime(), raw()
-                if again[2] - again[0] < after - before:
-                    before, shown, after = again
-            bracket_ns, middle = after - before, (before + after) // 2
+            bracket_ns, narrow_ns = after - before, self._narrow_ns + 1
+            left = _MOST_READINGS
+            while bracket_ns > narrow_ns and left:
+                first, then, last = raw(), realtime(), raw()
+                left -= 1
+                if last - first < bracket_ns:
+                    before, shown, bracket_ns = first, then, last - first
+            middle = before + bracket_ns // 2
             self._narrow_ns = min(narrow_ns, max(bracket_ns, 1))
             difference_ns = shown - middle
             width_ns = bracket_ns + 2 * self._resolution_ns
             state, noticed = self._rate.state(), self._rate.was_set()
             self._sets += noticed
-            if self._line.take(middle, difference_ns, width_ns, state, was_set=noticed):
+            if line.take(middle, difference_ns, width_ns, state, was_set=noticed):
                 break
             self._slept_ns += self._sleep.slept_ns()  # a sleep ends the line, where there is one
             if state is None:
                 break
-        known = self._line.difference()
+        known = line.difference()
         if (
             known is None
         ):  # a coarse clock shows its last step: in the mean it is half a step on, as in `read`

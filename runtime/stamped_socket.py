@@ -29,9 +29,13 @@ _OPTIONS = (_TIMESTAMPING_OLD,) if sys.maxsize > 2**32 else (_TIMESTAMPING_NEW, 
 _ORIGIN_TIMESTAMPING, _OF_SENDING = 4, 0
 _ERRORS = {(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)}
 """IP_RECVERR and IPV6_RECVERR."""
-_ERROR = Struct("@IBBBBII")
-_SHORT, _LONG = Struct("=6i"), Struct("=6q")
-_SOCKET = socket.SOL_SOCKET
+_ERROR = Struct("@IB3xII")
+"""struct sock_extended_err: number, origin, info, data."""
+_SHORT, _LONG = Struct("=2i16x"), Struct("=2q32x")
+"""struct scm_timestamping, of which the first of three is software's."""
+_LONG_SIZE, _SHORT_SIZE, _ERROR_SIZE = _LONG.size, _SHORT.size, _ERROR.size
+_long, _short, _error = _LONG.unpack_from, _SHORT.unpack_from, _ERROR.unpack_from
+_SOCKET: int = socket.SOL_SOCKET
 _HAS_STAMPS = sys.platform == "linux" and callable(getattr(socket.socket, "recvmsg", None))
 _space: Any = getattr(socket, "CMSG_SPACE", int)
 _ANCILLARY = _space(_LONG.size) + _space(_ERROR.size + 28)
@@ -113,8 +117,7 @@ class StampedSocket:
             return None
         number = self._next
         self._next = number + 1
-        if self._failures:
-            self.collect(number)  # while its stamp can be no other's
+        self.collect(number)  # as a rule it is there, and can be no other's
         return number
 
     def collect(self, number: int) -> None:
@@ -223,18 +226,24 @@ def _stamp(ancillary: Iterable[tuple[int, int, bytes]]) -> int:
     """The software stamp, ns of realtime; 0 if there is none."""
     for level, kind, content in ancillary:
         if level == _SOCKET and kind in _STAMPS:
-            layout = _LONG if len(content) >= _LONG.size else _SHORT
-            if len(content) >= layout.size:
-                seconds, nanoseconds = layout.unpack_from(content)[:2]
-                return int(seconds * 1_000_000_000 + nanoseconds)
+            size = len(content)
+            if size >= _LONG_SIZE:
+                seconds, nanoseconds = _long(content)
+            elif size >= _SHORT_SIZE:
+                seconds, nanoseconds = _short(content)
+            else:
+                continue
+            stamp_ns: int = seconds * 1_000_000_000 + nanoseconds
+            return stamp_ns
     return 0
 
 
 def _number(ancillary: Iterable[tuple[int, int, bytes]]) -> int | None:
     """Which datagram's departure the message tells; None: it tells something else."""
     for level, kind, content in ancillary:
-        if (level, kind) in _ERRORS and len(content) >= _ERROR.size:
-            error, origin, _, _, _, info, data = _ERROR.unpack_from(content)
-            if error == errno.ENOMSG and origin == _ORIGIN_TIMESTAMPING and info == _OF_SENDING:
-                return int(data)
+        if level != _SOCKET and (level, kind) in _ERRORS and len(content) >= _ERROR_SIZE:
+            error, origin, info, number = _error(content)
+            if origin == _ORIGIN_TIMESTAMPING and info == _OF_SENDING and error == errno.ENOMSG:
+                datagram: int = number
+                return datagram
     return None

@@ -20,8 +20,8 @@ its own kernel's transmit stamp (RFC 9769, interleaved mode); `transmit_raw_ns` 
 
 from __future__ import annotations
 
-import hmac
 from hashlib import blake2s
+from hmac import compare_digest
 from struct import Struct
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ class Seal:
 
     def is_genuine(self, kind: int, datagram: bytes) -> bool:
         """Whether somebody with the key made this `datagram` of `SIZE` bytes, in this direction."""
-        return hmac.compare_digest(self.tag(kind, datagram[:_SIGNED]), datagram[_SIGNED:])
+        return compare_digest(self.tag(kind, datagram[:_SIGNED]), datagram[_SIGNED:])
 
 
 class Request(NamedTuple):
@@ -112,7 +112,7 @@ def parse_request(datagram: bytes) -> Request | None:
     """What the datagram says, if it has a request's length and kind; its tag is still to be checked."""
     if len(datagram) != SIZE or not datagram.startswith(_REQUEST_HEAD):
         return None
-    return Request(*_REQUEST_READ.unpack_from(datagram))
+    return tuple.__new__(Request, _REQUEST_READ.unpack_from(datagram))
 
 
 def parse_answer(datagram: bytes) -> Answer | None:

@@ -53,8 +53,8 @@ def path_shown(topside):
 class Listener:
     """Subscribes to one kind of all vehicles' topics, and keeps what comes."""
 
-    def __init__(self, settings, kind):
-        self._filter = f"tidesync/v1/vehicle/+/{kind}/#"
+    def __init__(self, settings, kind, rest="#"):
+        self._filter = f"tidesync/v1/vehicle/+/{kind}/{rest}"
         self.heard = []
         self.connection = Connection(settings, self, SystemClock(), name="listener")
 

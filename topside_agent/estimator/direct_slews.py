@@ -49,15 +49,6 @@ class _Interval(NamedTuple):
         """Or suspended, rebooted, or not in this order."""
         return self.elapsed_ns <= 0 or abs(self.moved_ns) > FASTEST * self.elapsed_ns + self.within_ns
 
-    @property
-    def least(self) -> float:
-        """The least rate, ns/ns."""
-        return (self.moved_ns - self.within_ns) / self.elapsed_ns
-
-    @property
-    def greatest(self) -> float:
-        return (self.moved_ns + self.within_ns) / self.elapsed_ns
-
 
 def _between(before: Reading, now: Reading) -> _Interval:
     return _Interval(
@@ -69,16 +60,28 @@ def _between(before: Reading, now: Reading) -> _Interval:
 
 def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
     """As `slews.slew_of`: the rate of the last interval, 0 if it shows none, and how far it can be from 0."""
-    each = [found for pair in pairwise(readings) if not (found := _between(*pair)).stepped]
-    if not each:
+    most = slowest_most = fastest_least = 0.0
+    rates: list[float] = []
+    moves, followed = False, True
+    for before, now in pairwise(readings):
+        one = elapsed_ns, moved_ns, within_ns = _between(before, now)
+        if one.stepped:
+            continue
+        least, greatest = (moved_ns - within_ns) / elapsed_ns, (moved_ns + within_ns) / elapsed_ns
+        most = max(most, abs(least), abs(greatest))
+        fastest_least = max(fastest_least, least) if rates else least
+        slowest_most = min(slowest_most, greatest) if rates else greatest
+        rates.append(moved_ns / elapsed_ns)
+        if abs(moved_ns) > within_ns:
+            moves, followed = True, followed and elapsed_ns <= FOLLOWED_NS
+    if not rates:
         return 0.0, FASTEST
-    most = max(max(abs(one.least), abs(one.greatest)) for one in each)
-    if not any(one.moved for one in each):
+    if not moves:
         return 0.0, min(most, FASTEST)
-    rates = [one.moved_ns / one.elapsed_ns for one in each]
-    one_rate = max(one.least for one in each) <= min(one.greatest for one in each)
-    steady = one_rate or min(rates) >= STEADY * max(rates) > 0 or max(rates) <= STEADY * min(rates) < 0
-    followed = not any(one.moved and one.elapsed_ns > FOLLOWED_NS for one in each)
+    slowest, fastest = min(rates), max(rates)
+    steady = (
+        fastest_least <= slowest_most or slowest >= STEADY * fastest > 0 or fastest <= STEADY * slowest < 0
+    )
     return rates[-1], min(most / STEADY, FASTEST) if steady and followed else FASTEST
 
 
@@ -109,8 +112,9 @@ def follows_at_once(before: Reading, now: Reading, delay_ns: int) -> bool:
 
     Unless it shows a move: then it counts.
     """
-    near = abs(now.at_ns - before.at_ns) < max(delay_ns, _AT_ONCE_NS)
-    return near and not _between(before, now).moved
+    at_ns, difference_ns, resolution_ns = now
+    near = abs(at_ns - before.at_ns) < max(delay_ns, _AT_ONCE_NS)
+    return near and abs(difference_ns - before.difference_ns) <= resolution_ns + before.resolution_ns
 
 
 def is_blunt(before: Reading, now: Reading) -> bool:

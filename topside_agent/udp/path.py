@@ -182,11 +182,13 @@ class DirectPath:
         """Whether `settle` has something to give."""
         return any(requester.has_finished for requester in self._requesters)
 
-    def settle(self, look: Look, kernel: KernelStamps) -> list[DirectExchange]:
-        """Finished exchanges; `look` was taken after the last answer.
+    @property
+    def holds_many(self) -> bool:
+        """Whether `settle` should not wait for the end of a train: requests follow each other without one."""
+        return self._requester.holds_many
 
-        Not in the middle of a train, so that one look does for all of it.
-        """
+    def settle(self, look: Look, kernel: KernelStamps) -> list[DirectExchange]:
+        """Finished exchanges; `look` was taken after the last answer: one for a train."""
         found = [each for requester in self._requesters for each in requester.finished(look, kernel)]
         self.exchanges += len(found)
         if len(self._requesters) > 1 and self._requesters[0].is_empty:

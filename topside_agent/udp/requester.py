@@ -39,7 +39,8 @@ _MOST_OUTSTANDING = 12
 """Fewer than the answers whose transmit stamps a vehicle keeps."""
 HOLD_NS = 1_000_000_000
 """How long an exchange waits for its transmit stamp."""
-_NONCE = 8
+_NONCE, _DRAWN = 8, 64
+"""Bytes of a nonce, and how many are drawn at once."""
 
 
 class KernelStamps(Protocol):
@@ -193,6 +194,7 @@ class Requester:
         self._timeout_ns = round(terms.timeout_s * 1e9)
         self._seal = Seal(terms.key)
         self._seq = 0
+        self._nonces: list[bytes] = []
         self._outstanding: dict[int, Sent] = {}
         self._held: deque[_Held] = deque()
 
@@ -206,6 +208,11 @@ class Requester:
         """Whether `finished` has something to give."""
         return bool(self._held) and not self._held[0].wanted
 
+    @property
+    def holds_many(self) -> bool:
+        """Whether so many are held that looking through them takes long."""
+        return len(self._held) > _MOST_OUTSTANDING
+
     def request(self) -> tuple[bytes, Request]:
         """The next request; `sent` follows."""
         self._seq += 1
@@ -214,7 +221,10 @@ class Requester:
             if held.wanted:
                 earlier_seq = held.sent.seq
                 break
-        request = Request(self.session, self._seq, os.urandom(_NONCE), earlier_seq)
+        if not self._nonces:
+            drawn = os.urandom(_NONCE * _DRAWN)
+            self._nonces = [drawn[at : at + _NONCE] for at in range(0, len(drawn), _NONCE)]
+        request = Request(self.session, self._seq, self._nonces.pop(), earlier_seq)
         return pack_request(request, self._seal), request
 
     def sent(self, sent: Sent) -> None:

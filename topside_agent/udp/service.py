@@ -209,7 +209,7 @@ class UdpTransport:
         self._events += states
         for each in to_send:
             self._send(path, each)
-        if not to_send and path.has_finished:
+        if path.has_finished and (not to_send or path.holds_many):
             look = self._take_look(now_ns) if self._heard else self._look
             self._events += path.settle(look, self._clock)
         self._deadlines.set(path.vehicle, path.due_ns)

@@ -51,7 +51,6 @@ class Sockets:
         if number is None:
             self._known.pop(address, None)  # its interface may have another number now
             return None
-        used.collect(number)  # what waits in the error queue ends every wait at once
         return used, number
 
     def wait(self, seconds: float) -> list[StampedSocket]:

@@ -28,7 +28,8 @@ def test_a_session_from_start_to_stop(place, topside):
     assert start(place, "--sensor", "inWater=rov1")[0] == 0  # it is recorded already
     finished = len(topside.finished)
     code, out, err = stop(place)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err in {"", "its last exchanges and its track are still being written\n"}
     assert out.startswith("stopped session s1 (inWater=rov1): ")
 
     assert_complete(place, topside)

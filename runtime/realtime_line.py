@@ -32,6 +32,8 @@ _LOOSE_NS = 1.0
 _FARTHEST_NS = 10**15
 _ROUNDED_NS = 1
 """Both clocks are whole numbers."""
+LONGEST_EVEN_NS, WIDEST_EVEN_NS = 2**32 - 1, 2**16 - 1
+"""What a datagram has room for."""
 
 
 class RawStamp(NamedTuple):
@@ -40,9 +42,33 @@ class RawStamp(NamedTuple):
     raw_ns: int
     half_ns: int
     realtime_minus_raw_ns: int
-    """At that instant, as wrong."""
+    """At that instant, as wrong. RAW plus that is the kernel's stamp."""
+    since_ns: int = 0
+    """RAW since which realtime ran at one rate against RAW, to that instant; 0: not known."""
+    uneven_ns: int = 0
+    """How far it may be off such a realtime."""
     by_hardware: bool = False
     """Whether the network hardware took it; else the kernel."""
+
+
+class Even(NamedTuple):
+    """A realtime that ran at one rate against RAW for `for_ns` until the second of two stamps; 0: not known.
+
+    Both, as they are stated, may be off it by `within_ns`.
+    """
+
+    for_ns: int = 0
+    within_ns: int = 0
+
+    @classmethod
+    def between(cls, first: RawStamp, second: RawStamp, difference_ns: int) -> Even:
+        """Of two stamps that are stated as their RAW plus `difference_ns`."""
+        if first.by_hardware or second.by_hardware or not first.since_ns == second.since_ns > 0:
+            return cls()
+        apart_ns = max([abs(each.realtime_minus_raw_ns - difference_ns) for each in (first, second)])
+        within_ns = apart_ns + max(first.uneven_ns, second.uneven_ns)
+        for_ns = min(second.raw_ns - second.since_ns, LONGEST_EVEN_NS)
+        return cls(for_ns, within_ns) if for_ns > 0 and within_ns <= WIDEST_EVEN_NS else cls()
 
 
 class _Generation(NamedTuple):
@@ -160,7 +186,7 @@ class RealtimeLine:
         half_ns = int(off / (1 + lines.slope - lines.spread)) + 1 + self._uneven_ns
         if raw_ns < self.begun_ns or age_ns < -half_ns:
             return None
-        return RawStamp(raw_ns, half_ns, realtime_ns - raw_ns)
+        return RawStamp(raw_ns, half_ns, realtime_ns - raw_ns, self.begun_ns, self._uneven_ns)
 
     def _end(self, state: RateState | None, *, explained: bool) -> None:
         """Without a line: the reading may be of before the change that it shows, the next one is not.

@@ -5,17 +5,19 @@ Answers are as long as requests, so that a forged sender gains nothing. Both beg
     0  4s  "TSx1"       8  I  session        16  8s  nonce, echoed
     4  B   kind         12 I  seq, rising    72  16s tag: BLAKE2s (key, person by kind) of bytes 0 to 71
     5  B   flags
-    6  H   0
+    6  H   0, in an answer earlier_even_within_ns
 
 with kind 1, a request, or 2, an answer. Then an answer has, of the Pi's clock,
 
     24 q  receive_raw_ns           56 I  resolution_ns: of receive, transmit and the difference
     32 q  transmit_raw_ns          60 I  earlier_resolution_ns: of earlier_transmit_raw_ns
     40 q  earlier_transmit_raw_ns  64 I  earlier_seq, as asked for
-    48 q  realtime_minus_raw_ns    68 I  0
+    48 q  realtime_minus_raw_ns    68 I  earlier_even_ns
 
 and a request `earlier_seq` alone: the answer whose transmit stamp it wants, 0 for none. An answer cannot hold
 its own kernel's transmit stamp (RFC 9769, interleaved mode); `transmit_raw_ns` was read before it was sent.
+For `earlier_even_ns` until then, 0 if it is not known, the Pi's realtime had run at one rate. The stamps of
+that answer, each plus its `realtime_minus_raw_ns`, may be off such a realtime by `earlier_even_within_ns`.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ _ANSWER_HEAD = MAGIC + bytes((ANSWER,))
 _REQUEST = Struct(">8sII8s40xI4x")
 _REQUEST_READ = Struct(">8xII8s40xI4x")
 _ANSWER = Struct(">4sBBHII8sqqqqIIII")
-_ANSWER_READ = Struct(">5xB2xII8sqqqqIII4x")
+_ANSWER_READ = Struct(">5xBHII8sqqqqIIII")
 
 
 class Seal:
@@ -94,6 +96,8 @@ class Answer(NamedTuple):
     resolution_ns: int
     earlier_resolution_ns: int
     earlier_seq: int
+    earlier_even_ns: int = 0
+    earlier_even_within_ns: int = 0
 
 
 def pack_request(request: Request, seal: Seal) -> bytes:
@@ -104,7 +108,8 @@ def pack_request(request: Request, seal: Seal) -> bytes:
 
 def pack_answer(answer: Answer, seal: Seal) -> bytes:
     """The datagram; struct.error for a number that does not fit its field."""
-    content = _ANSWER.pack(MAGIC, ANSWER, answer[0], 0, *answer[1:], 0)
+    flags, *numbers, within_ns = answer
+    content = _ANSWER.pack(MAGIC, ANSWER, flags, within_ns, *numbers)
     return content + seal.tag(ANSWER, content)
 
 
@@ -119,4 +124,5 @@ def parse_answer(datagram: bytes) -> Answer | None:
     """The same for an answer; flags of later versions are ignored."""
     if len(datagram) != SIZE or not datagram.startswith(_ANSWER_HEAD):
         return None
-    return Answer(*_ANSWER_READ.unpack_from(datagram))
+    flags, within_ns, *numbers = _ANSWER_READ.unpack_from(datagram)
+    return Answer._make([flags, *numbers, within_ns])

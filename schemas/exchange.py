@@ -98,6 +98,12 @@ class Exchange(Message):
     transmit_stamp: AnyStampKind | None = None
     resolution_ns: Annotated[int, Field(ge=0, le=10**9)] = 1
     """Widens both bounds, ns: the coarser clock's step plus the time between reading realtime and raw."""
+    even_ns: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    """For so long, ns, until its last stamp on either side, that side's realtime ran at one rate against RAW,
+    by its kernel's report: it was not set, and not slewed otherwise meanwhile. 0: not known."""
+    even_within_ns: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    """Widens both bounds of the offset between two such realtimes, ns, in place of `resolution_ns`, which
+    also covers how well realtime − RAW is known."""
     origin_stamp: AnyStampKind | None = None
     """Of topside's two stamps, where its network hardware took one of them; else absent or null."""
     destination_stamp: AnyStampKind | None = None

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pi_agent.udp.session import Session
+from runtime.realtime_line import Even
 from schemas.datagram import (
     EARLIER_BY_HARDWARE,
     EARLIER_BY_KERNEL,
@@ -114,10 +115,10 @@ class Answerer:
         """
         session, (number, seq, nonce, earlier_seq) = admitted
         flags, receive_raw_ns, resolution_ns = 0, look.raw_ns, look.half_at(transmit_raw_ns)
-        if kernel is not None and kernel.raw_ns <= look.raw_ns + kernel.half_ns:
+        if kernel is not None and _precedes(kernel, look):
             flags = RECEIVE_BY_KERNEL | RECEIVE_BY_HARDWARE * kernel.by_hardware
             receive_raw_ns, resolution_ns = kernel.raw_ns, max(resolution_ns, kernel.half_ns)
-        earlier = session.departed(earlier_seq, departures) if earlier_seq else None
+        earlier, even = session.departed(earlier_seq, departures) if earlier_seq else (None, Even())
         earlier_ns = earlier_resolution_ns = 0
         if earlier is not None and earlier.half_ns <= WIDEST_NS:
             flags |= EARLIER_BY_KERNEL | EARLIER_BY_HARDWARE * earlier.by_hardware
@@ -136,17 +137,31 @@ class Answerer:
             resolution_ns,
             earlier_resolution_ns,
             earlier_seq,
+            *even,
         )
         return pack_answer(answer, session.seal)
 
-    def sent(self, admitted: Admitted, number: int | None, look: Look, transmit_raw_ns: int) -> None:
+    def sent(
+        self,
+        admitted: Admitted,
+        number: int | None,
+        kernel: RawStamp | None,
+        look: Look,
+        transmit_raw_ns: int,
+    ) -> None:
         """The answer was sent as datagram `number`; None: it could not be sent. The rest as in `answer`."""
         if number is None:
             self.dropped["send"] += 1
             return
         self.answered += 1
-        admitted.session.sent(admitted.request.seq, number, look, transmit_raw_ns)
+        arrived = kernel if kernel is not None and _precedes(kernel, look) else None
+        admitted.session.sent(admitted.request.seq, number, arrived, look, transmit_raw_ns)
 
     def _refuse(self, reason: Refusal) -> Refusal:
         self.dropped[reason] += 1
         return reason
+
+
+def _precedes(kernel: RawStamp, look: Look) -> bool:
+    """Whether the program read its clock after that arrival; else the stamp is of another datagram."""
+    return kernel.raw_ns <= look.raw_ns + kernel.half_ns

@@ -137,7 +137,7 @@ class UdpService:
         look, kernel, transmit_ns = self._clock.answering(now_ns, stamp_ns)
         answer = self._answerer.answer(admitted, kernel, look, self._departures, transmit_ns)
         if answer is not None:
-            self._answerer.sent(admitted, self._socket.send(answer, sender), look, transmit_ns)
+            self._answerer.sent(admitted, self._socket.send(answer, sender), kernel, look, transmit_ns)
             self._kernel_receive = kernel is not None
 
     def _look(self, now_ns: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
+from runtime.realtime_line import Even
 from schemas.datagram import Seal
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ class TokenBucket:
 class _Departure:
     """An answer's: the number that the socket gave it, and then its stamp."""
 
-    __slots__ = ("look", "number", "stamp", "transmit_raw_ns")
+    __slots__ = ("arrived", "even", "look", "number", "stamp", "transmit_raw_ns")
 
-    def __init__(self, number: int, look: Look, transmit_raw_ns: int) -> None:
+    def __init__(self, number: int, arrived: RawStamp | None, look: Look, transmit_raw_ns: int) -> None:
         self.number: int | None = number
-        self.look = look
+        self.arrived, self.look = arrived, look
+        self.even = Even()
         self.transmit_raw_ns = transmit_raw_ns
         self.stamp: RawStamp | None = None
 
@@ -87,17 +89,23 @@ class Session:
         self.bucket = TokenBucket(max(_LEAST_RATE, _RATE_FACTOR * terms.rate), _BURST)
         self._departures: OrderedDict[int, _Departure] = OrderedDict()
 
-    def sent(self, seq: int, number: int, look: Look, transmit_raw_ns: int) -> None:
-        """The answer to `seq`, with `look`'s difference, was sent as `number` after `transmit_raw_ns`."""
-        self._departures[seq] = _Departure(number, look, transmit_raw_ns)
+    def sent(self, seq: int, number: int, arrived: RawStamp | None, look: Look, transmit_raw_ns: int) -> None:
+        """The answer to `seq`, with `look`'s difference, was sent as `number` after `transmit_raw_ns`.
+
+        `arrived` is the kernel's stamp that is in it, if one is.
+        """
+        self._departures[seq] = _Departure(number, arrived, look, transmit_raw_ns)
         if len(self._departures) > KEPT:
             self._departures.popitem(last=False)
 
-    def departed(self, seq: int, departures: Departures) -> RawStamp | None:
-        """When the answer to `seq` left, by the kernel; None: not known, or no longer."""
+    def departed(self, seq: int, departures: Departures) -> tuple[RawStamp | None, Even]:
+        """When the answer to `seq` left, by the kernel; None: not known, or no longer.
+
+        And whether realtime ran evenly from the request's arrival to then.
+        """
         departure = self._departures.get(seq)
         if departure is None:
-            return None
+            return None, Even()
         if departure.number is not None:
             stamp = departures.departed(departure.number, departure.transmit_raw_ns)
             departure.number = None
@@ -105,4 +113,7 @@ class Session:
             if stamp is not None and stamp.raw_ns + stamp.half_ns >= departure.transmit_raw_ns:
                 half_ns = max(stamp.half_ns, departure.look.half_at(stamp.raw_ns))
                 departure.stamp = stamp._replace(half_ns=half_ns)
-        return departure.stamp
+                if departure.arrived is not None:
+                    difference_ns = departure.look.realtime_minus_raw_ns
+                    departure.even = Even.between(departure.arrived, stamp, difference_ns)
+        return departure.stamp, departure.even

@@ -33,7 +33,7 @@ from bench.peers.score import scores
 from bench.peers.tried import TRIED
 from bench.peers.tried import main as tried
 from bench.peers.verdicts import verdicts
-from tests.deadline import until
+from tests.deadline import BUSY, until
 from tests.network.brokers import MOSQUITTO
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
@@ -89,12 +89,15 @@ async def carried(law, pieces, *, ordered, gap_s=0.0):
 
 def test_a_line_delays_each_piece_by_what_its_law_drew():
     pieces = [bytes([number]) for number in range(60)]
-    arrived = in_exact_loop(carried(SHORT_WAY, pieces, ordered=False, gap_s=0.005))
-    delays = dict(arrived)
-    rng = random.Random(3)
-    late = sorted(delays[piece] - SHORT_WAY.draw(rng) for piece in pieces)
-    assert late[0] >= -1e-4  # never early, but for the clock's step
-    assert late[len(late) // 10] < 0.001  # one of ten at least, however busy the machine is
+
+    def in_time():
+        delays = dict(in_exact_loop(carried(SHORT_WAY, pieces, ordered=False, gap_s=0.005)))
+        rng = random.Random(3)
+        late = sorted(delays[piece] - SHORT_WAY.draw(rng) for piece in pieces)
+        assert late[0] >= -1e-4  # never early, but for the clock's step
+        return late[len(late) // 10] < 0.001
+
+    until(in_time, what="one of ten in time, which a busy machine may prevent for a while")
 
 
 def test_a_tcp_line_keeps_the_order_that_a_udp_line_may_break():
@@ -147,15 +150,19 @@ def test_the_tcp_proxy_delays_each_way_by_its_own_law(tmp_path):
     with proxied("tcp", tmp_path, Law(0.03, 0.0), Law(0.01, 0.0)) as (near, far):
         far.settimeout(60)
         out, back = [], []
-        for _ in range(30):
+
+        def in_time():
             out.append(crossed(near, far))
             back.append(crossed(far, near))
+            return len(out) >= 30 and min(out) < 0.034 and min(back) < 0.014
+
+        until(in_time, what="some in time")
         near.sendall(b"".join(number.to_bytes(2, "big") for number in range(20_000)))
         received = b""
         while len(received) < 40_000:
             received += far.recv(65536)
-    assert 0.0299 <= min(out) < 0.034
-    assert 0.0099 <= min(back) < 0.014
+    assert min(out) >= 0.0299
+    assert min(back) >= 0.0099
     assert received == b"".join(number.to_bytes(2, "big") for number in range(20_000))
 
 
@@ -170,7 +177,9 @@ def test_the_udp_proxy_delays_each_way_and_answers_each_client(tmp_path):
     """No datagram comes before its delay is over, and of many some come right then."""
     with proxied("udp", tmp_path, Law(0.02, 0.0), Law(0.005, 0.0)) as (near, far):
         out_s, back_s = [], []
-        for number in range(30):
+
+        def in_time():
+            number = len(out_s)
             sent_s = time.monotonic()
             near.send(b"%d" % number)
             data, client = far.recvfrom(16)
@@ -181,8 +190,11 @@ def test_the_udp_proxy_delays_each_way_and_answers_each_client(tmp_path):
             assert near.recv(16) == b"pong"
             out_s.append(answered_s - sent_s)
             back_s.append(time.monotonic() - answered_s)
-    assert 0.0199 <= min(out_s) < 0.028
-    assert 0.0049 <= min(back_s) < 0.01
+            return len(out_s) >= 30 and min(out_s) < 0.028 and min(back_s) < 0.01
+
+        until(in_time, what="some in time")
+    assert min(out_s) >= 0.0199
+    assert min(back_s) >= 0.0049
 
 
 def stamps(offset_ms, delay_ms, end_ms):
@@ -212,10 +224,13 @@ def test_a_log_is_there_from_the_first_exchange_and_full_at_the_end(tmp_path):
 
 
 def test_everybody_has_a_place_of_his_own_on_one_grid():
-    late_ns = [raw_ns() - turn * 20 * MS - 10 * MS for turn in slots(50, 0.5, 0.2)]
-    assert 5 <= len(late_ns) <= 10
-    assert min(late_ns) >= 0
-    assert min(late_ns) < 10 * MS  # one of ten at least, however busy the machine is
+    def in_time():
+        late_ns = [raw_ns() - turn * 20 * MS - 10 * MS for turn in slots(50, 0.5, 0.2)]
+        assert len(late_ns) <= 10
+        assert all(late >= 0 for late in late_ns)
+        return len(late_ns) >= 5 and min(late_ns) < 10 * MS
+
+    until(in_time, what="one of ten in time, which a busy machine may prevent for a while")
     assert name_at(0.0, 10) != name_at(0.5, 10)
 
 
@@ -357,7 +372,7 @@ def test_ours_and_plain_paho_are_measured_over_a_jittered_link():
     for result in results.values():
         one_way = [(e.receive - e.origin, e.destination - e.transmit) for e in result.singles]
         out, back = (statistics.quantiles(way)[0] / 1e6 for way in zip(*one_way, strict=True))
-        assert 4 < out < 25  # ms: the long way is the way out, for ours as for theirs
+        assert 4 < out < 25 * BUSY  # ms: the long way is the way out, for ours as for theirs
         assert 1 < back < out
 
 
@@ -388,11 +403,16 @@ def test_a_log_is_full_although_its_program_is_stopped_while_it_writes(tmp_path)
     with Programs(tmp_path) as programs:
         answering = programs.python("answer", "bench.cost.floor", "answer", port)
         wait_until_listening(port, "the floor")
-        ask = ("ask", port, 200, 0.5, 30, tmp_path / "log.txt")
+        ask = ("ask", port, 200, 0.5, 200, tmp_path / "log.txt")
         asking = programs.python("ask", "bench.cost.floor", *ask)
         until((tmp_path / "log.txt").exists, 10, "its log, which it writes when it is stopped")
-        before = waits_of(asking)
-        until(lambda: waits_of(asking) > before + 100, 10, "many exchanges, each with two waits at most")
+        before = [waits_of(one) for one in (asking, answering)]
+
+        def many():
+            asked, answered = (waits_of(one) for one in (asking, answering))
+            return asked > before[0] + 100 and answered > before[1] + 50
+
+        until(many, what="many exchanges, each with two waits at most")
         assert answering.alive
     assert len(read(tmp_path / "log.txt")) > 20
 

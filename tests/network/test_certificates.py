@@ -148,9 +148,12 @@ def test_a_foreign_authority_is_said(encrypted, tmp_path):
 
 def test_an_expired_certificate_is_said_with_the_clock_that_says_so(encrypted):
     install(encrypted, "server", authority(encrypted).server(Host(("localhost",), ()), later(-1)))
+    days = [f"{datetime.now(UTC):%Y-%m-%d}"]
     code, output = status(encrypted, "viewer")
+    days.append(f"{datetime.now(UTC):%Y-%m-%d}")
     assert code == 2
-    assert_reported_once(output, "has expired by this computer's clock", f"{datetime.now(UTC):%Y-%m-%d}")
+    assert_reported_once(output, "has expired by this computer's clock")
+    assert any(day in output for day in days)
 
 
 def test_another_name_is_said(encrypted):
@@ -192,7 +195,9 @@ def test_an_end_that_is_near_is_warned_of_at_connect(encrypted, connect, caplog,
 def test_an_end_that_is_far_is_not_warned_of(encrypted, connect, caplog):
     install(encrypted, "server", authority(encrypted).server(Host(("localhost",), ()), later(31)))
     with caplog.at_level(logging.WARNING):
-        assert connect(encrypted.account("viewer")).wait_until_up(60)
+        connection = connect(encrypted.account("viewer"))
+        assert connection.wait_until_up(60)
+        connection.stop()  # what is warned of at connect has been by then
     assert "certificate" not in caplog.text
 
 

@@ -16,7 +16,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from schemas.messages import Pong
-from tests.deadline import stays, until
+from tests.deadline import BUSY, stays, until
 from tests.network.http_hold import HttpHold, many_files  # noqa: F401 - a fixture
 from tests.ports import free_port
 
@@ -50,7 +50,7 @@ def agent(*command, folder, files=1024):
         process.wait()
 
 
-def get(port, path, *, address=OTHER, timeout_s=10.0):
+def get(port, path, *, address=OTHER, timeout_s=60.0):
     """The answer to an honest client, or None."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s, source_address=(address, 0))
     try:
@@ -75,18 +75,18 @@ class Pinger:
         self._client.loop_start()
 
     def __enter__(self):
-        until(lambda: self.answered(10_000), what="a pong")
+        until(lambda: self.answered(10_000, within_s=2), what="a pong")
         return self
 
     def __exit__(self, *_):
         self._client.disconnect()
         self._client.loop_stop()
 
-    def answered(self, seq):
+    def answered(self, seq, within_s=60):
         payload = json.dumps({"v": 1, "seq": seq, "nonce": f"{seq:016x}", "origin_ns": time.time_ns()})
         self._client.publish("tidesync/v1/vehicle/rov1/ping/topside", payload)
         with suppress(queue.Empty):
-            while Pong.decode(self._pongs.get(timeout=10)).seq != seq:
+            while Pong.decode(self._pongs.get(timeout=within_s)).seq != seq:
                 pass  # the answer to an earlier one
             return True
         return False
@@ -113,13 +113,14 @@ def test_a_vehicle_whose_connections_are_held_stays_on_mqtt_and_answers_others(m
             quiet_s = pinger.round_trip_s()
             until(lambda: hold.ended > 1000, 180, "the hold")
             until(lambda: pinger.round_trip_s() < 3 * quiet_s + 0.002, what="round trips as quick as before")
-            assert answers_s(port, "/api/sync/time") < 1
+            assert answers_s(port, "/api/sync/time") < 1 * BUSY
             assert open_files(process) < 256
             mosquitto.kill()
             until(lambda: not health(port)["broker_connected"], what="the loss of the broker")
             mosquitto.start()
             until(lambda: health(port)["broker_connected"], 5, "the connection")
-        refused = re.findall(r'connections_refused_total{reason="\w+"} (\d+)', get(port, "/metrics"))
+        metrics = until(lambda: get(port, "/metrics"), what="the metrics")
+        refused = re.findall(r'connections_refused_total{reason="\w+"} (\d+)', metrics)
         assert sum(map(int, refused)) > hold.ended - 128  # its last ones it may have ended itself
         minutes = (time.monotonic() - began_s) // 60
         assert 1 <= process.log.read_text().count("too many connections") <= 1 + minutes
@@ -147,7 +148,7 @@ def test_any_other_server_whose_connections_are_held_answers_others_at_once(mosq
         until(lambda: get(port, path), 180, "the web service")
         with HttpHold(port, 1100) as hold:
             until(lambda: hold.ended > 1000, 180, "the hold")
-            assert answers_s(port, path) < 1
+            assert answers_s(port, path) < 1 * BUSY
             assert open_files(process) < 256
 
 

@@ -48,11 +48,16 @@ def measured(mosquitto_boat):
 
 def test_status_knows_vehicles_without_a_result_and_the_topsides(measured, mosquitto):
     publish(mosquitto, "tidesync/v1/vehicle/rov2/status", "offline", "-r")
-    document = json.loads(tidesync("status", "--json", "--broker", measured.url).stdout)
+
+    def locked():
+        document = json.loads(tidesync("status", "--json", "--broker", measured.url).stdout)
+        first = document["vehicles"][0]
+        return first["state"] == "locked" and 0 <= first["measured_ago_s"] < 3 and document
+
+    document = until(locked, what="rov1 measured just now")
     rov1, rov2 = document["vehicles"]
-    assert (rov1["vehicle"], rov1["state"], rov1["status"]) == ("rov1", "locked", "online")
+    assert (rov1["vehicle"], rov1["status"]) == ("rov1", "online")
     assert rov1["info"]["simulated"] is True
-    assert 0 <= rov1["measured_ago_s"] < 3
     assert (rov2["vehicle"], rov2["state"], rov2["topside"], rov2["status"]) == (
         "rov2",
         None,
@@ -113,7 +118,7 @@ def test_watch_json_gives_an_object_for_each_new_thing(measured, mosquitto):
     assert {"status", "info", "offset", "topside_status"} <= set(kinds)
     live = [thing for thing in objects if thing["what"] == "offset" and not thing["retained"]]
     assert len({thing["measured_at"] for thing in live}) == len(live)
-    assert live[0]["state"] == "locked"
+    assert "locked" in {thing["state"] for thing in live}
 
 
 def test_watch_into_a_pipe_writes_plain_lines_of_the_vehicle_asked_for(measured, mosquitto):
@@ -163,6 +168,11 @@ class Terminal:
             self.shown += os.read(self.leader, 65536).decode(errors="replace")
         return words in self.shown
 
+    def times(self, words):
+        """How often it has shown them so far."""
+        self.has(words)
+        return self.shown.count(words)
+
     def close(self):
         self.process.kill()
         self.process.wait()
@@ -173,12 +183,12 @@ class Terminal:
 def test_watch_in_a_terminal_ages_without_a_broker_and_gives_the_terminal_back(measured, mosquitto):
     terminal = Terminal(measured.url)
     try:
-        until(lambda: terminal.has("locked"), 15, "the table")
+        until(lambda: terminal.times("locked") > terminal.times("old: locked"), 15, "a row that is not old")
         assert "\x1b[?1049h" in terminal.shown
-        assert not terminal.has("old: locked")
+        before = terminal.times("old: locked")
         mosquitto.kill()
         until(lambda: terminal.has("BROKER AWAY"), 3, "the broker's end")
-        until(lambda: terminal.has("old: locked"), 3, "rows that say how old they are")
+        until(lambda: terminal.times("old: locked") > before, 3, "rows that say how old they are")
         os.write(terminal.leader, b"\x03")
         until(lambda: terminal.process.poll() is not None, 30, "its end")
         terminal.has("")
@@ -196,7 +206,7 @@ def test_watch_in_a_terminal_ages_without_a_broker_and_gives_the_terminal_back(m
 
 def test_wait_is_exit_zero_on_a_fresh_locked_result(measured):
     result = tidesync(
-        "wait", "--vehicle", "rov1", "--max-error-ms", "50", "--timeout", "20", "--broker", measured.url
+        "wait", "--vehicle", "rov1", "--max-error-ms", "50", "--timeout", "60", "--broker", measured.url
     )
     assert result.returncode == 0, result.stderr
     assert "rov1 is locked" in result.stdout
@@ -204,9 +214,13 @@ def test_wait_is_exit_zero_on_a_fresh_locked_result(measured):
 
 def test_wait_says_why_not_in_one_sentence(measured):
     arguments = ("--timeout", "5", "--broker", measured.url)
-    small = tidesync("wait", "--vehicle", "rov1", "--max-error-ms", "1e-7", *arguments)
-    assert (small.returncode, small.stderr.count("\n")) == (1, 1)
-    assert "locked with a max error of" in small.stderr
+
+    def why_not():
+        small = tidesync("wait", "--vehicle", "rov1", "--max-error-ms", "1e-7", *arguments)
+        assert (small.returncode, small.stderr.count("\n")) == (1, 1)
+        return "locked with a max error of" in small.stderr
+
+    until(why_not, what="the reason of one that is locked")
     unknown = tidesync("wait", "--vehicle", "rov9", "--json", *arguments)
     assert unknown.returncode == 1
     document = json.loads(unknown.stdout)
@@ -216,7 +230,7 @@ def test_wait_says_why_not_in_one_sentence(measured):
 
 def test_wait_is_not_taken_in_by_a_retained_result(measured):
     measured.topside_.stop()
-    result = tidesync("wait", "--vehicle", "rov1", "--timeout", "2", "--broker", measured.url)
+    result = tidesync("wait", "--vehicle", "rov1", "--timeout", "4", "--broker", measured.url)
     assert result.returncode == 1
     assert "not being measured" in result.stderr
 
@@ -224,13 +238,16 @@ def test_wait_is_not_taken_in_by_a_retained_result(measured):
 def test_wait_outlasts_a_broker_that_comes_later(mosquitto, mosquitto_boat):
     mosquitto.kill()
     waiting = subprocess.Popen(
-        [sys.executable, "-m", "tidesync", "wait", "--vehicle", "rov1", "--broker", mosquitto.url],
+        [
+            *(sys.executable, "-m", "tidesync", "wait", "--vehicle", "rov1", "--timeout", "120"),
+            *("--broker", mosquitto.url),
+        ],
         stdout=subprocess.PIPE,
     )
     mosquitto.start()
     mosquitto_boat.topside()
     mosquitto_boat.vehicle("rov1", offset_ns=-3 * S)
-    assert waiting.wait(60) == 0
+    assert waiting.wait(150) == 0
     waiting.communicate()
     away = tidesync("wait", "--vehicle", "rov1", "--timeout", "1", "--broker", "mqtt://127.0.0.1:9")
     assert away.returncode == 1
@@ -266,10 +283,14 @@ def test_forget_refuses_a_vehicle_that_is_about_and_clears_one_that_is_gone(meas
 
 
 def test_forget_by_force_says_what_came_back(measured):
-    result = tidesync("forget", "rov1", "--force", "--broker", measured.url)
-    assert result.returncode == 1
+
+    def reported():
+        """Unless topside publishes too late, on a busy machine, for what is looked for a second later."""
+        ended = tidesync("forget", "rov1", "--force", "--broker", measured.url)
+        return ended.returncode == 1 and "rov1/offset/topside" in ended.stderr and ended
+
+    result = until(reported, what="the result that came back")
     assert "published again: tidesync/v1/vehicle/rov1/" in result.stderr
-    assert "tidesync/v1/vehicle/rov1/offset/topside" in result.stderr
     for level in ("status", "info"):  # cleared, or published again: it does so once a minute and to topsides
         assert f"tidesync/v1/vehicle/rov1/{level}" in result.stdout + result.stderr
     assert "may this account clear them?" not in result.stderr

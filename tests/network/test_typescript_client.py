@@ -97,14 +97,20 @@ def test_a_session_is_begun_and_ended_by_it_and_fuses(compiled, tmp_path):
         begun = client(f"tidesync.startSession({wanted})")
         assert begun["ok"], begun
         session, folder = begun["value"]["session"], tmp_path / "dives" / begun["value"]["path"]
-        at = datetime.fromtimestamp(boat.clocks["rov1"].realtime_ns() / 1e9, UTC)
         lines = folder / "time_sync" / "exchanges.jsonl"
-        until(lambda: lines.exists() and lines.read_bytes().count(b"\n") > 4, 30, "exchanges")
+
+        def recorded():
+            return lines.read_bytes().count(b"\n") if lines.exists() else 0
+
+        until(lambda: recorded() > 4, 30, "exchanges")
+        at, before = datetime.fromtimestamp(boat.clocks["rov1"].realtime_ns() / 1e9, UTC), recorded()
+        until(lambda: recorded() > before + 8, 30, "exchanges of after the row")
         ended = client(f"tidesync.stopSession({json.dumps(session)})")
         assert ended["ok"], ended
         assert ended["value"]["state"] == "stopped"
         until_written(folder)
-        assert client("tidesync.sessions()")["value"]["sessions"][0]["session"] == session
+        known = client("tidesync.sessions()")["value"]["sessions"]
+        assert [each["session"] for each in known] == [session]
     (folder / "in-water_1").mkdir()
     (folder / "in-water_1" / "session.csv").write_text(f"timestamp,value\n{at:%Y-%m-%dT%H:%M:%S.%fZ},1\n")
     out = tmp_path / "fused.csv"

@@ -47,7 +47,7 @@ def served(first_s, idle_s):
             yield connected
     finally:
         server.should_exit = True
-        thread.join(5)
+        thread.join(60)
 
 
 async def parts():

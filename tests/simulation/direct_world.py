@@ -229,7 +229,7 @@ class DirectWorld:
         answer = self.answerer.answer(admitted, kernel, look, self.pi_sent, transmit_ns)
         self._interrupt(self.pi)
         number, left_ns = self.pi_sent.send()
-        self.answerer.sent(admitted, number, look, transmit_ns)
+        self.answerer.sent(admitted, number, kernel, look, transmit_ns)
         self._times[seq] += (arrived_ns, left_ns)
         self._transfer(self.network.back, left_ns, self.topside, lambda at: self._answer(answer, seq, at))
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from runtime.hardware_socket import DatagramStamp, DepartureStamp
 from runtime.hardware_stamp_clock import HardwareStampClock
-from tests.simulation.direct_world import US, DirectWorld, S, _Sent
+from tests.simulation.direct_world import US, DirectWorld, Network, S, _Sent
+from tests.simulation.mixed_world import MixedWorld, starved
 from tests.unit.fake_hardware import EXTENDED, FakeKernel
 
 TAI_NS = 37 * S
@@ -102,3 +103,52 @@ class HardwareWorld(DirectWorld):
         if not software_ns or id(machine) not in self.kernels:
             return software_ns
         return self.stamped(machine, DatagramStamp(software_ns), arrived_ns)
+
+
+class MixedHardwareWorld(HardwareWorld, MixedWorld):
+    """Estimates over exchanges of every path and kind of stamp."""
+
+
+def drawn_with_hardware(seed, until_s):
+    """A world whose network hardware comes, goes, is set and corrected, and stamps some datagrams only."""
+    chance = random.Random(f"hardware {seed}")
+    least = chance.choice([2, 50, 200]) * US
+    network = Network(
+        out=lambda source: least + round(source.expovariate(1 / US)),
+        back=lambda source: least + round(source.expovariate(1 / US)),
+        loss=chance.choice([0, 0.1]),
+    )
+    sides = chance.choice([("pi",), ("topside",), ("pi", "topside"), ("pi", "topside")])
+    machines = [
+        {
+            "offset_ns": chance.randrange(-(10**12), 10**12),
+            "drift_ppm": chance.uniform(-80, 80),
+            "slews": ((0, chance.uniform(2, until_s), chance.choice([0.0, 3.0, -100.0])),),
+            "wakes_in": starved(chance.choice([0.03, 1, 50])),
+        }
+        for _ in range(2)
+    ]
+    return MixedHardwareWorld(
+        seed,
+        {side: _hardware(chance, until_s) for side in sides},
+        pi=machines[0],
+        topside=machines[1],
+        network=network,
+        mqtt=lambda source: 40 * US + round(source.expovariate(1 / (10 * US))),
+        ping_s=chance.choice([0.25, 1.0]),
+        rate=chance.choice([10.0, 30.0]),
+    )
+
+
+def _hardware(chance, until_s):
+    steps = sorted(chance.uniform(1, until_s) for _ in range(chance.choice([0, 0, 3])))
+    ppm = chance.choice([0, 0.05, 0.05, 1, 40])
+    return Hardware(
+        offset_ns=chance.randrange(-(10**12), 10**12),
+        ppm=chance.uniform(-80, 80),
+        steps=tuple((at_s, round(chance.choice([-1, 1]) * 10 ** chance.uniform(3.5, 11))) for at_s in steps),
+        slews=tuple((at / 8, (at + 1) / 8, chance.uniform(-ppm, ppm)) for at in range(8 * until_s)),
+        reads_raw=chance.random() < 0.5,
+        lost=chance.choice([0, 0, 0.3]),
+        vanishes_s=chance.choice([10**9, 10**9, until_s / 2]),
+    )

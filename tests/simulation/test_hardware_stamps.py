@@ -6,7 +6,7 @@ import pytest
 
 from tests.effort import tries
 from tests.simulation.direct_world import MS, US, Network, margins
-from tests.simulation.hardware_world import Hardware, HardwareWorld
+from tests.simulation.hardware_world import Hardware, HardwareWorld, drawn_with_hardware
 
 SEEDS = range(tries(2))
 KINDS = ("origin_stamp", "receive_stamp", "transmit_stamp", "destination_stamp")
@@ -132,3 +132,12 @@ def test_machines_that_sleep_and_programs_that_get_no_processor_put_no_stamp_wro
     hardware = {"pi": Hardware(), "topside": Hardware(ppm=-80.0)}
     world = HardwareWorld(seed, hardware, pi=sleepy, topside=lazy).run(20)
     assert max(right(world)) > 0.2
+
+
+@pytest.mark.parametrize("seed", range(tries(4)))
+def test_no_result_and_no_row_is_off_by_more_than_its_bound_while_kinds_of_stamp_come_and_go(seed):
+    world = drawn_with_hardware(seed, 12).run(12)
+    wrong = [pair for pair in (*world.results_beyond_ns(), *world.rows_beyond_ns()) if pair[1] > 0]
+    assert wrong == []
+    assert len(world.results) > 20
+    assert not list(unsafe(world)) or max(unsafe(world)) <= 2

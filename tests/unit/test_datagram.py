@@ -21,9 +21,10 @@ from schemas.datagram import (
 
 KEY = bytes(range(32))
 UINT, LONG = st.integers(0, 2**32 - 1), st.integers(-(2**63), 2**63 - 1)
+FLAGS, SHORT = st.integers(0, 2**8 - 1), st.integers(0, 2**16 - 1)
 NONCE = st.binary(min_size=8, max_size=8)
 REQUESTS = st.builds(Request, UINT, UINT, NONCE, UINT)
-ANSWERS = st.builds(Answer, st.integers(0, 255), UINT, UINT, NONCE, LONG, LONG, LONG, LONG, UINT, UINT, UINT)
+ANSWERS = st.builds(Answer, FLAGS, UINT, UINT, NONCE, *4 * [LONG], *4 * [UINT], SHORT)
 
 
 @given(REQUESTS, ANSWERS)
@@ -50,6 +51,9 @@ def test_the_layout_is_the_documented_one():
     assert numbers == [1, 2, 3, -4]
     assert [int.from_bytes(answered[at : at + 4], "big") for at in (56, 60, 64, 68)] == [5, 6, 8, 0]
     assert answered[72:] == blake2s(answered[:72], key=KEY, digest_size=16, person=b"ts-answr").digest()
+    even = pack_answer(Answer(3, 7, 5, b"12345678", 1, 2, 3, -4, 5, 6, 8, 9, 10), seal)
+    assert (even[:6], even[6:8], even[68:72]) == (answered[:6], b"\0\x0a", b"\0\0\0\x09")
+    assert even[8:68] == answered[8:68]
 
 
 @given(REQUESTS, st.integers(0, SIZE * 8 - 1))

@@ -33,7 +33,7 @@ NB = "\N{NO-BREAK SPACE}"
 
 def row(at_s, offset_ms=-150.0, *, error_us=300, segment=0, state="ok"):
     at_ns, offset_ns = NOON + round(at_s * S), round(offset_ms * MS)
-    width_ns = error_us * US
+    width_ns = round(error_us * US)
     bounds = (offset_ns - width_ns, offset_ns + width_ns // 2)
     return Row("rov1", "laptop", at_ns, at_ns + offset_ns, offset_ns, *bounds, None, segment, state)
 
@@ -363,6 +363,17 @@ def test_the_numbers_include_the_error_of_one_offset_for_the_whole_session():
     label = next(label for label in shown if "inWater" in label)
     assert shown[label].replace(NB, " ") == "2.1 ms"  # the bound of the last row included
     assert shown["Mean drift in the longest segment"].startswith("−16.7 ± ")
+
+
+def test_the_numbers_have_the_decimals_that_less_than_a_microsecond_deserves():
+    rows = [row(second, 44_996.476_887, error_us=0.7) for second in range(3)]
+    by_instant = {
+        at_ns: one.model_copy(update={"origin_ns": one.destination_ns - 625})
+        for at_ns, one in exchanges_of(rows).items()
+    }
+    shown = dict(numbers(track_of(rows), list(by_instant.values()), intervals_of(rows), [], {}))
+    assert shown["Offset at the end"].replace(NB, " ") == "44,996.47689 ms"
+    assert shown["Delay: least, half, 95 %, greatest"].replace(NB, " ").startswith("0.00063 ms, ")
 
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'

@@ -1,4 +1,4 @@
-"""A topside without a name takes its account's, else its computer's, unless that may be another one's too."""
+"""Settings of a topside that are its own: its name, its account's or else its computer's; whom it pairs."""
 
 import pytest
 from pydantic import ValidationError
@@ -72,3 +72,18 @@ def test_containers_are_known_by_their_marks(monkeypatch, tmp_path):
     cgroup.unlink()
     mark.touch()
     assert host.in_container()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "names no vehicle"),
+        ({"vehicle": ("rov2",), "blueos_mirror": True}, "for_pair is given with blueos_mirror"),
+        ({"vehicle": ("rov2",), "homeassistant_discovery": True}, "with homeassistant_discovery"),
+        ({"vehicle": ("rov2",), "group": "g"}, "share all vehicles"),
+    ],
+)
+def test_a_topside_for_pairs_names_its_vehicles_and_announces_no_result(more, words):
+    with pytest.raises(ValidationError, match=words):
+        TopsideSettings(topside="on-rov1", for_pair=True, **more)
+    assert TopsideSettings(topside="on-rov1", for_pair=True, vehicle=("rov2",)).vehicles == ("rov2",)

@@ -54,7 +54,7 @@ def answered(answerer, data, *, now_s=5, kernel=None, look=LOOK, departures=None
     admitted = answerer.admit(data, now_s * S)
     assert not isinstance(admitted, str), admitted
     answer = answerer.answer(admitted, kernel, look, departures or Departures(), look.raw_ns + 900)
-    answerer.sent(admitted, number, look, look.raw_ns + 900)
+    answerer.sent(admitted, number, kernel, look, look.raw_ns + 900)
     return parse_answer(answer)
 
 
@@ -95,6 +95,23 @@ def test_the_next_answer_has_the_departure_of_the_one_asked_for(answerer):
         assert answer.flags & EARLIER_BY_KERNEL
         assert (answer.earlier_seq, answer.earlier_transmit_raw_ns) == (1, 5 * S + 1500)
         assert answer.earlier_resolution_ns == 60
+
+
+@pytest.mark.parametrize(
+    ("kernel", "even"),
+    [
+        (RawStamp(5 * S - 3000, 70, 10**18 - 3, 2 * S, 1), (3 * S + 1500, 4)),
+        (RawStamp(5 * S - 3000, 70, 10**18, 4 * S, 1), (0, 0)),
+        (RawStamp(5 * S + 1000, 70, 10**18, 2 * S, 1), (0, 0)),
+        (None, (0, 0)),
+    ],
+    ids=["one line", "another line", "another datagram's arrival", "no arrival"],
+)
+def test_the_next_answer_says_for_how_long_realtime_ran_evenly_until_then(answerer, kernel, even):
+    departures = Departures({100: RawStamp(5 * S + 1500, 60, 10**18, 2 * S, 1)})
+    answered(answerer, asked(1), kernel=kernel, number=100)
+    answer = answered(answerer, asked(2, earlier=1), departures=departures)
+    assert (answer.earlier_even_ns, answer.earlier_even_within_ns) == even
 
 
 def test_a_departure_of_before_the_program_sent_it_is_another_datagrams(answerer):

@@ -34,6 +34,26 @@ def test_an_exchange_waits_for_its_departure_which_comes_with_the_next_answer():
     )
 
 
+@pytest.mark.parametrize(
+    ("since_s", "pi_even_ns", "even_ns"),
+    [(99, 700 * MS, 700 * MS), (99, 3 * S, S + 205 * US), (0, 3 * S, 0), (99, 0, 0)],
+    ids=["the vehicle's", "topside's", "topside's is not known", "the vehicle's is not"],
+)
+def test_an_exchange_says_for_how_long_both_realtimes_ran_evenly(since_s, pi_even_ns, even_ns):
+    talk = Conversation()
+    talk.since_ns = since_s * S
+    (first,) = talk.serve()
+    begun_ns = talk.now_ns
+    talk.take(talk.answer(first), kernel_ns=begun_ns + 205 * US)
+    talk.now_ns += 20 * MS
+    (second,) = talk.serve()
+    even = {"earlier_even_ns": pi_even_ns, "earlier_even_within_ns": 5}
+    (exchange,) = talk.take(talk.answer(second, earlier=begun_ns + OFFSET + 112 * US, **even))
+    assert exchange.even_ns == even_ns
+    made = exchange_of(exchange, topside="surface", seq=3, boot_id="boot")
+    assert (made.even_ns, made.even_within_ns) == (even_ns, (5 + 1) * (even_ns > 0))
+
+
 def test_an_exchange_whose_departure_does_not_come_has_the_programs():
     talk = Conversation()
     (first,) = talk.serve()

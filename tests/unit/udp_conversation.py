@@ -39,15 +39,17 @@ class Conversation:
         self.sent, self.events = [], []
         self.kernel = {}
         self.slept_ns = self.sets = 0
+        self.since_ns = 0
+        """RAW since which topside's realtime runs evenly."""
 
     def left(self, number):
         return self.kernel.pop(number, 0)
 
     def raw_of(self, stamp_ns):
-        return RawStamp(stamp_ns - LEVEL, 45, LEVEL)
+        return RawStamp(stamp_ns - LEVEL, 45, LEVEL, self.since_ns, 1)
 
     def departed_at(self, stamp_ns, _):
-        return RawStamp(stamp_ns - LEVEL, 45, LEVEL)
+        return RawStamp(stamp_ns - LEVEL, 45, LEVEL, self.since_ns, 1)
 
     def serve(self):
         to_send, states = self.path.serve(self.now_ns)

@@ -6,6 +6,7 @@ import click
 
 from runtime.clock import SystemClock
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.figures import error_figure
 from topside_agent.http_fallback.handshake import Handshake, from_response
 from topside_agent.http_fallback.http_get import InvalidUrlError, get, parse_url
 
@@ -36,8 +37,9 @@ def _sentence(handshake: Handshake) -> str:
     entry = handshake.entry()
     assert entry.offset_ms is not None
     ahead = "ahead of" if entry.offset_ms >= 0 else "behind"
+    most = error_figure(entry.uncertainty_ms, 3, entry.offset_ms)
     return (
         f"The vehicle's clock is {abs(entry.offset_ms):.3f} ms {ahead} this computer's"
-        f" (offset {entry.offset_ms:+.3f} ms), to within {entry.uncertainty_ms:.3f} ms;"
+        f" (offset {entry.offset_ms:+.3f} ms), to within {most} ms;"
         f" the round trip took {handshake.rtt_ns / 1e6:.3f} ms."
     )

@@ -56,6 +56,9 @@ class Constraint(NamedTuple):
     standalone: bool = False
     path: str = MQTT.name
     """The method's name: exchanges of one have delays of one kind."""
+    even_ns: int = 0
+    even_within_ns: int = 0
+    """Both as in `Exchange`."""
 
     @property
     def delay_ns(self) -> int:
@@ -101,6 +104,8 @@ def constraint_of(exchange: Exchange) -> Constraint:
         raw,
         standalone=not raw and method_named(exchange.method).standalone,
         path=exchange.method,
+        even_ns=exchange.even_ns if raw else 0,
+        even_within_ns=exchange.even_within_ns,
     )
 
 

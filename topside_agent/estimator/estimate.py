@@ -58,6 +58,19 @@ class Estimate(NamedTuple):
         """The offset's greatest possible error."""
         return max(self.upper_ns - self.offset_ns, self.offset_ns - self.lower_ns)
 
+    def narrowed(self, low_ns: int, high_ns: int) -> Estimate:
+        """The same within [`low_ns`, `high_ns`], which has something in common with its bound."""
+        lower_ns, upper_ns = max(self.lower_ns, low_ns), min(self.upper_ns, high_ns)
+        found = self._replace(
+            offset_ns=min(max(self.offset_ns, lower_ns), upper_ns), lower_ns=lower_ns, upper_ns=upper_ns
+        )
+        if self.u95_ns is None or self.precision_ns is None:
+            return found
+        worst_ns = found.max_error_ns
+        return found._replace(
+            u95_ns=min(self.u95_ns, worst_ns), precision_ns=min(self.precision_ns, worst_ns)
+        )
+
 
 def assemble(
     timebase: Timebase,

@@ -1,4 +1,4 @@
-"""Exchanges as columns: 64 bytes each where an object takes a kilobyte; long sessions fit in the memory."""
+"""Exchanges as columns: 72 bytes each where an object takes a kilobyte; long sessions fit in the memory."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ NUMBERS = (
     "pi_realtime_minus_raw_ns",
     "topside_realtime_minus_raw_ns",
 )
-RECORD = np.dtype([*((name, "i8") for name in NUMBERS), ("resolution_ns", "u4"), ("labels", "u4")])
-_PACK = Struct("=7q2I").pack
+_SMALL = ("even_ns", "even_within_ns", "resolution_ns", "labels")
+RECORD = np.dtype([*((name, "i8") for name in NUMBERS), *((name, "u4") for name in _SMALL)])
+_PACK = Struct("=7q4I").pack
 _PLACES = np.dtype(np.uint32)
 NULL = -(2**63)
 """In place of a difference that is null; a valid one is never so far from 0."""
@@ -76,6 +77,8 @@ class ExchangeColumns:
             exchange.destination_ns,
             NULL if pi is None else pi,
             NULL if topside is None else topside,
+            exchange.even_ns,
+            exchange.even_within_ns,
             exchange.resolution_ns,
             number,
         )
@@ -235,7 +238,8 @@ class ByDestination(Mapping[int, Made], Generic[Made]):
 
 def _exchange(record: tuple[int, ...], labels: Labels) -> Exchange:
     """The exchange as it was, field by field in their order: it was validated when it was first made."""
-    seq, origin_ns, receive_ns, transmit_ns, destination_ns, pi, topside, resolution_ns, _ = record
+    seq, origin_ns, receive_ns, transmit_ns, destination_ns, pi, topside, *small, _ = record
+    even_ns, even_within_ns, resolution_ns = small
     return _make(
         {
             "vehicle": labels.vehicle,
@@ -254,6 +258,8 @@ def _exchange(record: tuple[int, ...], labels: Labels) -> Exchange:
             "receive_stamp": labels.receive_stamp,
             "transmit_stamp": labels.transmit_stamp,
             "resolution_ns": resolution_ns,
+            "even_ns": even_ns,
+            "even_within_ns": even_within_ns,
             "origin_stamp": labels.origin_stamp,
             "destination_stamp": labels.destination_stamp,
         }

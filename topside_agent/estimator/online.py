@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
 from topside_agent.estimator.estimate import Added, Estimate, assemble, likeliest
+from topside_agent.estimator.even import EvenBound
 from topside_agent.estimator.paths import Paths
 from topside_agent.estimator.recent_readings import RecentReadings, take
 from topside_agent.estimator.remembered import KnownExchanges, RecentConstraints
@@ -60,7 +61,7 @@ class OffsetEstimator:
         """The destination of the exchange that began the segment, but for the first one."""
         self._recent = RecentConstraints(_RECENT)
         self._known = KnownExchanges(_REMEMBERED)
-        self._pi, self._topside = RecentReadings(), RecentReadings()
+        self._pi, self._topside, self._even = RecentReadings(), RecentReadings(), EvenBound(settings)
         self.stride = 1
         """The windows take so many blocks at a time: 2 makes errors up to 2 % greater, for less work."""
 
@@ -172,6 +173,7 @@ class OffsetEstimator:
         self.timebase, self._last, self.constraint = timebase, new, new.constraint
         self._boot_id = new.boot_id or self._boot_id
         self._recent.add(new.constraint)
+        self._even.take(new.constraint, cut=cut is not None)
         directly = self._paths.came_directly
         take(self._pi, self._topside, new.constraint, cut=cut is not None, directly=directly)
         self.exchanges_total += 1
@@ -233,8 +235,7 @@ class OffsetEstimator:
         if timebase is None:
             return None
         low, high = timebase.bound.at(timebase.seconds(constraint.destination_ns))
-        way_s = max(high - timebase.relative(constraint).lower, 0.0) * 1e-9
-        grown = self._pi.slew[1] * way_s * 1e9
+        grown = self._pi.slew[1] * max(high - timebase.relative(constraint).lower, 0.0)
         return self._estimate(
             timebase,
             constraint,
@@ -270,6 +271,7 @@ class OffsetEstimator:
             (low - grown, high + grown),
             newest.topside_difference_ns - round(topside_rate * way_back_ns),
         )
+        found = self._even.narrowed(found, newest)
         reading_ns = newest.transmit_ns + newest.pi_difference_ns
         return found._replace(measured_at_ns=reading_ns - found.offset_ns, age_ns=0, conditional=False)
 

@@ -34,6 +34,8 @@ NUMBERS = (
     "pi_realtime_minus_raw_ns",
     "topside_realtime_minus_raw_ns",
     "resolution_ns",
+    "even_ns",
+    "even_within_ns",
 )
 NULL = -(2**63)
 """Instead of a number that is null: no field may have it."""

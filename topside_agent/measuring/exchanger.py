@@ -209,6 +209,8 @@ class Exchanger:
             "receive_stamp": pong.receive_stamp,
             "transmit_stamp": pong.transmit_stamp,
             "resolution_ns": resolution_ns,
+            "even_ns": 0,
+            "even_within_ns": 0,
             "origin_stamp": None,
             "destination_stamp": None,
         }

@@ -46,6 +46,8 @@ def exchange_of(
             receive_stamp=direct.receive_stamp,
             transmit_stamp=direct.transmit_stamp,
             resolution_ns=direct.resolution_ns,
+            even_ns=direct.even_ns,
+            even_within_ns=direct.even_within_ns,
             **_own_stamps(direct),
         )
     except ValidationError:
@@ -55,5 +57,7 @@ def exchange_of(
 
 def _own_stamps(direct: DirectExchange) -> dict[str, StampKind]:
     """Topside's kinds of stamp, where its hardware took one of the two."""
+    if direct.origin_stamp != "hardware" != direct.destination_stamp:
+        return {}
     kinds = {"origin_stamp": direct.origin_stamp, "destination_stamp": direct.destination_stamp}
-    return {name: kind for name, kind in kinds.items() if kind} if "hardware" in kinds.values() else {}
+    return {name: kind for name, kind in kinds.items() if kind}

@@ -58,6 +58,9 @@ class DirectExchange(NamedTuple):
     """`UdpTransport.generation` when the request was sent: drop it if that has changed since."""
     origin_stamp: StampKind | None = None
     destination_stamp: StampKind | None = None
+    even_ns: int = 0
+    even_within_ns: int = 0
+    """Both as in `schemas.exchange.Exchange`."""
 
 
 class PathState(NamedTuple):

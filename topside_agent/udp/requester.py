@@ -12,6 +12,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from runtime.clock import FASTEST_SLEW_PPM
+from runtime.realtime_line import Even
 from schemas.datagram import (
     ANSWER,
     EARLIER_BY_HARDWARE,
@@ -82,10 +83,12 @@ class _Held:
     __slots__ = (
         "answer",
         "arrived_ns",
+        "even",
         "heard_raw_ns",
         "left_ns",
         "own",
         "own_stamps",
+        "pi_even",
         "sent",
         "transmit",
         "transmit_stamp",
@@ -104,6 +107,8 @@ class _Held:
         self.transmit_stamp: StampKind = "user"
         self.own: tuple[int, int, int, int, int] | None = None
         """Topside's origin, destination, realtime − RAW then, what these may be wrong by, `Look.sets`."""
+        self.even = self.pi_even = Even()
+        """Of topside's realtime and of the vehicle's."""
         self.own_stamps: tuple[StampKind, StampKind] = ("user", "user")
         """Of the first two."""
 
@@ -130,6 +135,8 @@ class _Held:
             if left.raw_ns > origin_ns:
                 origin_ns, origin_stamp = left.raw_ns, _kind(left)
             half_ns = max(half_ns, left.half_ns)
+            if arrived is not None and (origin_ns, destination_ns) == (left.raw_ns, arrived.raw_ns):
+                self.even = Even.between(left, arrived, difference_ns)
         if arrived is None or kernel.departed_at(self.arrived_ns, self.sent.sent_raw_ns) is None:
             half_ns += ceil(look.rate * max(destination_ns - self.sent.sent_raw_ns, 0))
         self.own = origin_ns, destination_ns, difference_ns, half_ns, look.sets
@@ -142,6 +149,8 @@ class _Held:
         if following.flags & EARLIER_BY_KERNEL and transmit_ns + half_ns >= self.answer.transmit_raw_ns:
             self.transmit = max(transmit_ns, self.answer.transmit_raw_ns), half_ns
             self.transmit_stamp = "hardware" if following.flags & EARLIER_BY_HARDWARE else "kernel"
+            if transmit_ns >= self.answer.transmit_raw_ns and self.answer.flags & RECEIVE_BY_KERNEL:
+                self.pi_even = Even(following.earlier_even_ns, following.earlier_even_within_ns)
 
     @property
     def _pi_half_ns(self) -> int:
@@ -155,6 +164,7 @@ class _Held:
         sent, answer = self.sent, self.answer
         origin_ns, destination_ns, difference_ns, half_ns, sets = self.own
         transmit_ns, pi_half_ns = self.transmit or (answer.transmit_raw_ns, self._pi_half_ns)
+        even_ns = min(self.even.for_ns, self.pi_even.for_ns)
         return DirectExchange(
             vehicle=vehicle,
             session=session,
@@ -169,6 +179,8 @@ class _Held:
             transmit_stamp=self.transmit_stamp,
             topside_set=sets != sent.look.sets,
             generation=sent.generation,
+            even_ns=even_ns,
+            even_within_ns=self.even.within_ns + self.pi_even.within_ns if even_ns else 0,
             origin_stamp=self.own_stamps[0],
             destination_stamp=self.own_stamps[1],
         )

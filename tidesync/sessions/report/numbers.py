@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.exchange import method_named
-from tidesync.figures import distance, is_long
+from tidesync.figures import decimals_of, distance, is_long
 from tidesync.sessions.report.units import NO_BREAK, count, duration, error, milliseconds, signed
 from topside_agent.estimator import Exchanges, Rows, delays_ns
 
@@ -58,16 +58,17 @@ def _offsets(valid: Rows) -> Numbers:
     first, last = valid[0], valid[-1]
     return [
         ("Measured for", duration(last.topside_unix_ns - first.topside_unix_ns)),
-        ("Offset at the beginning (Pi − laptop)", _offset(first.offset_ns)),
-        ("Offset at the end", _offset(last.offset_ns)),
+        ("Offset at the beginning (Pi − laptop)", _offset(first)),
+        ("Offset at the end", _offset(last)),
         ("Mean drift in the longest segment", _drift(valid)),
     ]
 
 
-def _offset(ns: int) -> str:
-    """The exact number; of a minute and more also in its units."""
-    exact = milliseconds(ns)
-    return f"{exact} ({_far(ns / 1e6)})" if is_long(ns / 1e6) else exact
+def _offset(row: Row) -> str:
+    """The exact number, with the decimals that its error deserves; of a minute and more also in its units."""
+    offset_ms = row.offset_ns / 1e6
+    exact = milliseconds(row.offset_ns, decimals_of(row.max_error_ns / 1e6, 3))
+    return f"{exact} ({_far(offset_ms)})" if is_long(offset_ms) else exact
 
 
 def _far(offset_ms: float) -> str:
@@ -110,7 +111,7 @@ def _delays(exchanges: Sequence[Exchange]) -> Numbers:
     return [
         (
             "Delay: least, half, 95 %, greatest",
-            ", ".join(milliseconds(figure, 2) for figure in figures.tolist()),
+            ", ".join(milliseconds(figure, decimals_of(figure / 1e6, 2)) for figure in figures.tolist()),
         )
     ]
 

@@ -121,7 +121,7 @@ class RecorderProcess:
 
     def begin_session(self) -> dict[str, Any]:
         sensors = [f"--sensor={sensor}={vehicle}" for sensor, vehicle in SENSORS.items()]
-        return self._session("start", "--mission", MISSION, "--name", SESSION, *sensors)
+        return self._session("start", "--mission", MISSION, "--name", SESSION, "--timeout", "60", *sensors)
 
     def end_session(self) -> dict[str, Any]:
         """The answer comes after three seconds, whatever is still being written; this waits for that too."""

@@ -72,6 +72,10 @@ class Visit:
         assert answer.ok, f"{answer.status} {answer.text()}"
         return self.page
 
+    def until_not_wider(self, width):
+        """Until nothing of the page has to be scrolled to sideways: it is laid out in steps."""
+        self.page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width)
+
     def row(self, vehicle):
         return self.page.locator(f'tr[data-vehicle="{vehicle}"]')
 

@@ -1,11 +1,14 @@
 """The dashboard in a process of its own, which can be killed, frozen and started again on its port."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import urllib.request
 from contextlib import suppress
+
+import pytest
 
 from tests.deadline import until
 from tests.ports import free_port
@@ -28,7 +31,11 @@ class Dashboard:
                 stderr=log,
                 env=self._environment,
             )
-        until(self._serves, 20, "the dashboard serving")
+        try:
+            until(self._serves, 20, "the dashboard serving what its broker sends")
+        except pytest.fail.Exception:
+            self.stop()
+            raise
 
     def send(self, number):
         self._process.send_signal(number)
@@ -45,5 +52,5 @@ class Dashboard:
 
     def _serves(self):
         with suppress(OSError), urllib.request.urlopen(f"{self.url}health", timeout=5) as answer:
-            return answer.status == 200
+            return answer.status == 200 and json.load(answer)["broker_connected"]
         return False

@@ -86,8 +86,8 @@ def test_a_vehicles_page_draws_its_curves_and_lists_its_steps(boat, visit):
     expect(page.locator(".graph .shape-label").first).to_contain_text("clock stepped")
     boat.step("rov1", -S)
     labels = page.locator(".graph .shape-label").filter(has_text="clock stepped")
-    expect(labels.filter(has_text="-1.000 s")).to_be_attached(timeout=20_000)
-    assert labels.count() == 1, "labels a second apart overlap when three hours are shown"
+    expect(labels.filter(has_text="-1.000 s")).to_be_attached()
+    expect(labels).to_have_count(1)  # labels a second apart overlap when three hours are shown
     page.get_by_role("link", name="All vehicles").click()
     expect(visited.row("rov1")).to_be_visible()
     visited.check()
@@ -172,7 +172,7 @@ def test_a_session_started_and_stopped_with_the_buttons_is_on_disk(fleet, visit,
     expect(entry.locator(".badge")).to_have_text("stopped")
     folder = tmp_path / "dives" / "reef-42" / f"session_{name}"
     metadata = json.loads((folder / "sync_metadata.json").read_text())
-    assert metadata["timeSync"]["inWater"]["offsetMs"] == pytest.approx(-3000, abs=5)
+    assert metadata["timeSync"]["inWater"]["offsetMs"] == pytest.approx(-3000, abs=50)  # 80 ppm of minutes
     assert (folder / "time_sync" / "exchanges.jsonl").read_bytes().count(b"\n") > 10
     assert (folder / "time_sync" / "offsets.csv").is_file()
     visited.check()
@@ -219,10 +219,10 @@ def test_a_phone_never_scrolls_sideways(visit, scheme):
     )
     page = visited.open()
     expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    visited.until_not_wider(360)
     visited.row("rov1").locator(".name").click()
     expect(page.locator('.graph .js-line[d^="M"]')).not_to_have_count(0)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    visited.until_not_wider(360)
     visited.check()
 
 
@@ -291,7 +291,7 @@ def test_markup_and_megabytes_of_a_hostile_peer_do_no_harm(live, broker, fleet):
     expect(live.row(LONG_VEHICLE).locator(".recording")).to_contain_text("s" * 100)
     for width in (1280, 1024, 360):
         page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        live.until_not_wider(width)
     page.goto(f"{live.base}#/vehicle/{'%3Cscript%3E'}/x")
     expect(page.locator("h1")).to_contain_text("<script>")
     page.goto(f"{live.base}#/vehicle/rov1/topside")

@@ -196,8 +196,8 @@ class Place:
         return [Exchange.decode(line) for line in lines if line.endswith(b"\n")]
 
     def events(self):
-        lines = (self.folder() / "time_sync" / "events.jsonl").read_bytes().splitlines()
-        return [json.loads(line) for line in lines]
+        lines = (self.folder() / "time_sync" / "events.jsonl").read_bytes().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
 class Operator:

@@ -14,13 +14,13 @@ from tidesync.sessions.folder import SessionFolder
 
 
 def test_a_session_from_start_to_stop(place, topside):
-    place.record()
+    place.record("--stop-wait-s", "30")  # for the last exchanges, which come within a tenth of a second
     code, out, err = start(place, "--sensor", "inWater=rov1", "--json")
     assert (code, err) == (0, "")
     state = json.loads(out)
     assert (state["state"], state["path"]) == ("recording", "reef-42/session_s1")
-    entry = place.metadata()["timeSync"]["inWater"]
-    assert (entry["method"], entry["offsetMs"], entry["uncertaintyMs"]) == ("mqtt_exchange_v1", -150.25, 0.25)
+    entry = until(lambda: measured_entry(place), what="the first result in the metadata")
+    assert (entry["offsetMs"], entry["uncertaintyMs"]) == (-150.25, 0.25)
     until(lambda: any(isinstance(command, BurstCommand) for command in topside.commands), 5, "a burst")
 
     topside.step()
@@ -28,7 +28,8 @@ def test_a_session_from_start_to_stop(place, topside):
     assert start(place, "--sensor", "inWater=rov1")[0] == 0  # it is recorded already
     finished = len(topside.finished)
     code, out, err = stop(place)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err in {"", "its last exchanges and its track are still being written\n"}
     assert out.startswith("stopped session s1 (inWater=rov1): ")
 
     assert_complete(place, topside)
@@ -40,6 +41,11 @@ def test_a_session_from_start_to_stop(place, topside):
     assert [event["kind"] for event in place.events()] == ["step"]
     recording = place.folder() / "time_sync" / "recording.json"
     until(lambda: not recording.exists(), 5, "the end of the recording noted")
+
+
+def measured_entry(place):
+    entry = place.metadata()["timeSync"]["inWater"]
+    return entry["method"] == "mqtt_exchange_v1" and entry
 
 
 @pytest.mark.usefixtures("plain_client")
@@ -76,7 +82,7 @@ def test_a_recorder_killed_while_the_vehicle_is_off_the_air_gets_the_clocks_of_t
         ConnectedClock(place.broker.url, *owner) for owner in (("vehicle", "rov1"), ("topside", "fake"))
     ]
     try:
-        _record_across_an_outage(place, clocks[0])
+        reached_ns = _record_across_an_outage(place, clocks)
     finally:
         for clock in clocks:
             clock.leave()
@@ -92,7 +98,7 @@ def test_a_recorder_killed_while_the_vehicle_is_off_the_air_gets_the_clocks_of_t
         assert [one for _, one in pieces[:-1]] == clock.pieces[first:last]
         assert any(isinstance(command, ClockResendCommand) for command in clock.commands)
         assert pieces[0][1].from_realtime_ns <= exchanges[0].destination_ns
-        assert pieces[-1][1].to_realtime_ns >= exchanges[-1].destination_ns - 2 * 10**9
+        assert pieces[-1][1].to_realtime_ns >= reached_ns
     blocks = place.metadata()["timeSync"]["tidesync"]["clocks"]
     assert [(block["machine"], block["name"], block["missing"]) for block in blocks] == [
         ("topside", "fake", 0),
@@ -101,7 +107,9 @@ def test_a_recorder_killed_while_the_vehicle_is_off_the_air_gets_the_clocks_of_t
     assert "Traceback" not in place.log()
 
 
-def _record_across_an_outage(place, vehicle):
+def _record_across_an_outage(place, clocks):
+    """Gives an instant after the outage up to which both histories are recorded."""
+    vehicle = clocks[0]
     place.record()
     assert start(place, "--sensor", "inWater=rov1")[0] == 0
     journal = place.folder() / "time_sync" / "clock.jsonl"
@@ -120,7 +128,18 @@ def _record_across_an_outage(place, vehicle):
     until(lambda: f'"number":{heard}'.encode() in journal.read_bytes(), 20, "pieces after the outage")
     history = SessionFolder(place.folder()).clock_history
     until(lambda: _whole(history("vehicle", "rov1")["i1"].pieces), 20, "those of the outage")
+    reached_ns = place.recorded()[-1].destination_ns
+    for clock in clocks:
+        until(
+            lambda clock=clock: _end_ns(history(clock.machine, clock.name)["i1"].pieces) >= reached_ns,
+            what=f"the history of {clock.name} up to an exchange after the outage",
+        )
     assert stop(place)[0] == 0
+    return reached_ns
+
+
+def _end_ns(pieces):
+    return pieces[-1][1].to_realtime_ns
 
 
 def _whole(pieces):
@@ -165,11 +184,24 @@ def test_what_another_program_writes_into_the_metadata_survives_and_ours_is_put_
     assert start(place, "--sensor", "inWater=rov1")[0] == 0
     theirs = place.metadata() | {"fusion": {"status": "done"}}
     theirs["timeSync"] = {"inWater": {"method": "ntp_handshake_v1", "offsetMs": -151}, "surface": None}
-    (place.folder() / "sync_metadata.json").write_text(json.dumps(theirs))
-    until(lambda: place.metadata()["timeSync"].get("tidesync"), 5, "our part put back")
-    document = place.metadata()
+
+    def put_back():
+        """Ours beside theirs; what it writes in the moment in which the file is replaced is lost to both."""
+        document = place.metadata()
+        if "fusion" not in document:
+            replace(place.folder() / "sync_metadata.json", json.dumps(theirs))
+        return "fusion" in document and document["timeSync"].get("tidesync") and document
+
+    document = until(put_back, 5, "our part put back")
     assert document["fusion"] == {"status": "done"}
     assert document["timeSync"]["inWater"]["method"] == "mqtt_exchange_v1"
+
+
+def replace(path, text):
+    """At once, as a program that is careful does."""
+    made = path.with_name("made-by-the-other-program")
+    made.write_text(text)
+    made.rename(path)
 
 
 def test_silence_is_an_alarm_and_a_stop_does_not_wait_for_it(place):

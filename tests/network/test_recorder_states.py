@@ -29,7 +29,8 @@ def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_ala
     until(lambda: operator.states[-1].alarm, 10, "the alarm")
     assert time.monotonic() - begun < 5 * BUSY
     assert (operator.states[-1].state, operator.states[-1].exchanges) == ("recording", 0)
-    assert "nothing recorded of rov1, rov2, rov3 for more than 3 s" in place.log()
+    alarm = "nothing recorded of rov1, rov2, rov3 for more than 3 s"
+    until(lambda: alarm in place.log(), what="the alarm in the log")
 
 
 def test_the_alarm_comes_within_ten_seconds_by_default():
@@ -56,7 +57,7 @@ def test_a_recorder_that_is_stopped_says_so_and_one_that_is_started_takes_it_bac
     assert (code, out.count("\n"), "no session is known" in out) == (0, 1, True)
     assert start(place, "--sensor", "inWater=rov1")[0] == 0
     until(place.recorded, 10, "exchanges")
-    assert states(place)["s1"]["alarm"] is None
+    until(lambda: states(place)["s1"]["alarm"] is None, what="no alarm")
     assert place.stop() == 0
     state = states(place)["s1"]
     assert (state["state"], state["alarm"]) == ("recording", "the recorder was stopped: nothing is recorded")
@@ -74,7 +75,7 @@ def test_a_recorder_that_was_killed_is_silent_in_the_list_and_a_stop_is_answered
     place.record()
     assert start(place, "--sensor", "inWater=rov1")[0] == 0
     until(place.recorded, 10, "exchanges")
-    assert not states(place)["s1"]["silent"]
+    until(lambda: not states(place)["s1"]["silent"], what="a recorder that is there")
     place.kill()
     until(lambda: states(place)["s1"]["silent"], 15, "the broker's notice")
     code, out, _ = place.session("list", "--broker", place.broker.url)

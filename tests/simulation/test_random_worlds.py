@@ -70,7 +70,8 @@ def drawn_direct_link(seed):
     chance, away, at_s = random.Random(f"direct {seed}"), [], 0.0
     while (at_s := at_s + chance.expovariate(1 / 40)) < 600:
         away.append((at_s, at_s := at_s + chance.choice([1, 5, 30, 100])))
-    delay = jitter(chance.choice([0.01, 0.1, 5]), chance.choice([0.01, 0.1, 5]))
+    least_ms, mean_ms = (chance.choice([0.001, 0.01, 0.1, 5]) for _ in range(2))
+    delay = jitter(least_ms, mean_ms)
     return DirectLink(out_ns=delay, back_ns=delay, lost=chance.choice([0, 0, 0.1]), down=tuple(away))
 
 

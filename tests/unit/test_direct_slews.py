@@ -192,3 +192,33 @@ def test_a_step_of_topside_on_the_way_back_is_within_the_result(rate, seed):
         estimator.add(exchange)
         found = estimator.estimate()
         assert found.lower_ns <= turned <= found.upper_ns
+
+
+@pytest.mark.parametrize("rate", [0.08, -0.08, 500e-6])
+def test_a_result_holds_after_a_slew_of_topside_that_ended_just_before_a_long_way_back(rate):
+    """Too late for the readings to show it; all others took 2 µs each way, so that their bound is narrow."""
+    ended_ns = 10 * S - 5 * MS
+    estimator = OffsetEstimator()
+    for number in range(41):
+        sent_ns = number * S // 4
+        back_ns = 900 * US if number == 40 else 2 * US
+        slewed_ns = round(rate * min(sent_ns + 2 * US + back_ns, ended_ns))
+        exchange = Exchange(
+            vehicle="rov1",
+            topside="surface",
+            method=UDP.name,
+            seq=number,
+            boot_id="boot",
+            origin_ns=S + sent_ns + slewed_ns,
+            receive_ns=S + sent_ns + 2 * US,
+            transmit_ns=S + sent_ns + 2 * US,
+            destination_ns=S + sent_ns + 2 * US + back_ns + slewed_ns,
+            pi_realtime_minus_raw_ns=0,
+            topside_realtime_minus_raw_ns=slewed_ns,
+            resolution_ns=SHARP_NS,
+        )
+        assert estimator.add(exchange).accepted
+    found, true_ns = estimator.estimate(), -round(rate * ended_ns)
+    assert found.lower_ns <= true_ns <= found.upper_ns
+    assert not found.conditional
+    assert found.max_error_ns < MS

@@ -258,11 +258,11 @@ class OffsetEstimator:
         line = timebase.point(end_s)
         middle = likeliest(line, low, high, self.settings)
         way_back_ns = max(middle - lowest - newest.resolution_ns, 0.0)
-        # What follows is 0 while the wall clocks rest; it moves nothing at the instant of the Pi's reading.
+        # What follows is 0 while the wall clocks rest. A slew may have ended unseen before the way back.
         topside_rate, topside_most = self._topside.slew
         pi_most = self._pi.slew[1]
         farthest = max(high - middle, middle - low) + _DATED_NS * self._paths.came_directly
-        grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * way_back_ns
+        grown = farthest * (pi_most + topside_most) + (topside_most + abs(topside_rate)) * way_back_ns
         grown += self._pi.unexplained_ns + self._topside.unexplained_ns
         found = self._estimate(
             timebase,

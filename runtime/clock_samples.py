@@ -114,8 +114,11 @@ def _bend_between(interval: Interval, ends: list[tuple[float, float]]) -> int:
     if interval.start.state is None or interval.end.state is None:
         return _bend(span_ns, max(abs(rate_ppm - end) + noise for end, noise in ends) + noise_ppm)
     if interval.is_steady:
-        apart_ppm, noise = min((abs(rate_ppm - end) - noise, noise) for end, noise in ends)
-        return 0 if apart_ppm <= noise_ppm else _bend(span_ns, apart_ppm + 2 * noise + noise_ppm)
+        apart = [(abs(rate_ppm - end) - noise, noise) for end, noise in ends]
+        if all(apart_ppm <= noise_ppm for apart_ppm, _ in apart):
+            return 0
+        # That one of them agrees proves only what it resolves.
+        return _bend(span_ns, min(max(apart_ppm, 0) + 2 * noise for apart_ppm, noise in apart) + noise_ppm)
     low, high = min(end - noise for end, noise in ends), max(end + noise for end, noise in ends)
     if not low - noise_ppm <= rate_ppm <= high + noise_ppm:
         return _bend(span_ns, FASTEST_SLEW_PPM / 2)

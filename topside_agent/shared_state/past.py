@@ -201,7 +201,9 @@ class Past:
         slope = (pi.last_ns - pi.first_ns) / max(after.pi_raw_ns - before.pi_raw_ns, 1)
         own_slope = (own.last_ns - own.first_ns) / max(after.raw_ns - before.raw_ns, 1)
         raw_ns = (max(before.width_ns, after.width_ns) + wander_ns) / (1 - rate)
-        raw_ns += pi.error_ns / slope * (1 + rate)
+        chord = (after.raw_ns - before.raw_ns) / max(after.pi_raw_ns - before.pi_raw_ns, 1)
+        # Where wide bounds make the chord steep, its pace counts; a stamp may belong before or after it, too.
+        raw_ns += pi.error_ns / slope * (max(1 + rate, chord) + 2 * abs(chord - 1))
         half_ns = ceil(raw_ns * own_slope + own.error_ns) + 3
         first_ns, last_ns = own.first_ns - pi.first_ns, own.last_ns - pi.last_ns
         return Entry(0, 0, pi.first_ns, pi.last_ns, first_ns, last_ns, half_ns, pi.error_ns + 1, kind)

@@ -59,7 +59,10 @@ class End:
 
     @property
     def true(self):
-        return (self.kernel.now - _BEGUN) / self.rate
+        return self.when_raw(self.kernel.now)
+
+    def when_raw(self, raw_ns):
+        return (raw_ns - _BEGUN) / self.rate
 
     def realtime(self, true):
         """Less what is the same on both machines."""
@@ -126,6 +129,8 @@ class Pair:
         trusted_ns = self.estimator._even._trusted_ns
         found = self.estimator.estimate()
         self.contradictions += self.estimator._even._trusted_ns != trusted_ns
+        if direct.transmit_stamp == "user":  # the clock may have been set since
+            read = self.pi.when_raw(direct.transmit_raw_ns)
         true_ns = self.pi.realtime(read) - self.topside.realtime(read)
         beyond_ns = max(found.lower_ns - true_ns, true_ns - found.upper_ns)
         self.results.append((math.ceil(beyond_ns), found.max_error_ns, direct.even_ns > 0))

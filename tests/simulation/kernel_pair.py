@@ -124,7 +124,8 @@ class Pair:
         exchange = exchange_of(direct, topside="surface", seq=len(self.exchanges), boot_id="boot")
         self.exchanges.append(exchange)
         hidden = self.pi.hidden or self.topside.hidden
-        if not self.estimator.add(exchange).accepted or hidden:
+        # Where topside's clock was set meanwhile the result is carried forward, and so conditional.
+        if not self.estimator.add(exchange).accepted or hidden or direct.topside_set:
             return
         trusted_ns = self.estimator._even._trusted_ns
         found = self.estimator.estimate()

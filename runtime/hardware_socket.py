@@ -14,7 +14,12 @@ from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from runtime.stamped_socket import _OPTIONS, _STAMPS, StampedSocket, _number
+from runtime.stamped_socket import (
+    TIMESTAMPING_OPTIONS,
+    TIMESTAMPING_STAMPS,
+    StampedSocket,
+    datagram_number,
+)
 
 if TYPE_CHECKING:
     from runtime.stamped_socket import SocketAddress
@@ -93,7 +98,7 @@ class HardwareSocket(StampedSocket):
         received: tuple[bytes, _Ancillary, int, SocketAddress] = self._plain(size, _SIZE, flags)
         if not flags & _ERROR_QUEUE:
             self._arrived = received[1]
-        elif (counted := _number(received[1])) is not None:
+        elif (counted := datagram_number(received[1])) is not None:
             self._departed(counted, received[1])
         return received
 
@@ -117,7 +122,7 @@ class HardwareSocket(StampedSocket):
         if _read(_ALLOWS_DATA) == "0":  # then no stamp comes back with its datagram
             return f"{_ALLOWS_DATA} is 0"
         refusal = "the system refuses them"
-        for option in _OPTIONS:
+        for option in TIMESTAMPING_OPTIONS:
             try:
                 self.socket.setsockopt(level, name, 1)
                 self.socket.setsockopt(_SOCKET, option, _FLAGS)
@@ -139,7 +144,7 @@ def _parts(ancillary: _Ancillary) -> tuple[int, int, int, int]:
     """The interface, the device that stamped, the software's stamp and the hardware's; 0: missing."""
     interface = device = software_ns = hardware_ns = 0
     for level, kind, content in ancillary:
-        if level == _SOCKET and kind in _STAMPS:
+        if level == _SOCKET and kind in TIMESTAMPING_STAMPS:
             layout = _LONG if len(content) >= _LONG.size else _SHORT
             if len(content) >= layout.size:
                 stamps = layout.unpack_from(content)

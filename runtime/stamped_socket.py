@@ -24,8 +24,8 @@ _TX_SOFTWARE, _RX_SOFTWARE, _SOFTWARE, _OPT_ID, _OPT_TSONLY = 1 << 1, 1 << 3, 1 
 _FLAGS = _TX_SOFTWARE | _RX_SOFTWARE | _SOFTWARE | _OPT_ID | _OPT_TSONLY
 _TIMESTAMPING_OLD, _TIMESTAMPING_NEW = 37, 65
 """The new one has 64-bit times on every system; Linux 5.1."""
-_STAMPS = {_TIMESTAMPING_OLD, _TIMESTAMPING_NEW}
-_OPTIONS = (_TIMESTAMPING_OLD,) if sys.maxsize > 2**32 else (_TIMESTAMPING_NEW, _TIMESTAMPING_OLD)
+TIMESTAMPING_STAMPS = {_TIMESTAMPING_OLD, _TIMESTAMPING_NEW}
+TIMESTAMPING_OPTIONS = (_TIMESTAMPING_OLD,) if sys.maxsize > 2**32 else (_TIMESTAMPING_NEW, _TIMESTAMPING_OLD)
 _ORIGIN_TIMESTAMPING, _OF_SENDING = 4, 0
 _ERRORS = {(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)}
 """IP_RECVERR and IPV6_RECVERR."""
@@ -130,7 +130,7 @@ class StampedSocket:
                 ancillary = recvmsg(0, _ANCILLARY, _ERROR_QUEUE)[1]
             except OSError:
                 break
-            counted, stamp_ns = _number(ancillary), _stamp(ancillary)
+            counted, stamp_ns = datagram_number(ancillary), _stamp(ancillary)
             which = None if counted is None or not stamp_ns else self._ours(counted)
             if which is None or which in left:  # of repeated stamps the first counts
                 continue
@@ -169,7 +169,7 @@ class StampedSocket:
         if not _HAS_STAMPS:
             return f"{sys.platform} has none"
         refusal = "the system refuses them"
-        for option in _OPTIONS:
+        for option in TIMESTAMPING_OPTIONS:
             try:
                 self.socket.setsockopt(_SOCKET, option, _FLAGS)
             except OSError as error:
@@ -225,7 +225,7 @@ def is_lasting(error: OSError) -> bool:
 def _stamp(ancillary: Iterable[tuple[int, int, bytes]]) -> int:
     """The software stamp, ns of realtime; 0 if there is none."""
     for level, kind, content in ancillary:
-        if level == _SOCKET and kind in _STAMPS:
+        if level == _SOCKET and kind in TIMESTAMPING_STAMPS:
             size = len(content)
             if size >= _LONG_SIZE:
                 seconds, nanoseconds = _long(content)
@@ -238,7 +238,7 @@ def _stamp(ancillary: Iterable[tuple[int, int, bytes]]) -> int:
     return 0
 
 
-def _number(ancillary: Iterable[tuple[int, int, bytes]]) -> int | None:
+def datagram_number(ancillary: Iterable[tuple[int, int, bytes]]) -> int | None:
     """Which datagram's departure the message tells; None: it tells something else."""
     for level, kind, content in ancillary:
         if level != _SOCKET and (level, kind) in _ERRORS and len(content) >= _ERROR_SIZE:

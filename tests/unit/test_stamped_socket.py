@@ -42,12 +42,12 @@ def test_what_is_no_stamp_is_none():
 
 @pytest.mark.parametrize(("level", "kind"), [(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)])
 def test_a_departures_number_is_read_with_either_family(level, kind):
-    assert stamped_socket._number([(level, kind, error(17) + bytes(16))]) == 17
-    assert stamped_socket._number([(level, kind, error(17, origin=2))]) is None  # ICMP
+    assert stamped_socket.datagram_number([(level, kind, error(17) + bytes(16))]) == 17
+    assert stamped_socket.datagram_number([(level, kind, error(17, origin=2))]) is None  # ICMP
     assert (
-        stamped_socket._number([(level, kind, error(17, info=1))]) is None
+        stamped_socket.datagram_number([(level, kind, error(17, info=1))]) is None
     )  # of the queue, not of the sending
-    assert stamped_socket._number([(level, kind, error(17)[:8])]) is None
+    assert stamped_socket.datagram_number([(level, kind, error(17)[:8])]) is None
 
 
 class Recorded(StampedSocket):

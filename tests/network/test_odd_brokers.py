@@ -14,7 +14,7 @@ from tests.deadline import until
 from tests.network.boats import Boat
 from tests.network.odd_brokers import OddBroker
 from tests.network.test_connection import Quiet
-from tests.network.test_doctor import examined, verdicts
+from tests.network.test_doctor import examined
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_vehicle_that_was_there_first_is_found_and_the_doctor_names_the_broker
     assert "rov1" in shown.stdout
     assert "sends nothing retained to subscriptions with wildcards" in shown.stderr
     assert findings["retained messages"]["found"] == "not sent to subscriptions with wildcards"
-    assert verdicts(findings)["retained messages"] == "warn"
+    assert findings["retained messages"]["verdict"] == "warn"
 
 
 def states(topside):

@@ -1,4 +1,4 @@
-"""What a clock that was set shows again is never taken for what it had shown before, whatever is not known."""
+"""What a clock that was set shows again is never taken for what it had shown before."""
 
 import numpy as np
 import pytest

@@ -79,15 +79,50 @@ def test_a_clock_with_a_constant_frequency_is_known_across_a_gap():
     assert (beyond <= 0).all()
 
 
+def read_by(clock, read_s):
+    """The clock's lines by readings alone at the instants `read_s`."""
+    pairs = zip(clock.raw_ns(read_s).tolist(), clock.realtime_ns(read_s).tolist(), strict=True)
+    return ClockFunction((), [ClockReading(raw, realtime, 1000) for raw, realtime in pairs]).lines
+
+
 def test_a_mean_rate_that_fits_by_chance_explains_no_gap():
     clock = MovingClock("pi", slews=[(64, 72, 500)])  # half of each gap: a mean of 250 ppm in both
     read_s = np.array([*range(40, 61), 68, *range(76, 90)], dtype=float)
-    pairs = zip(clock.raw_ns(read_s).tolist(), clock.realtime_ns(read_s).tolist(), strict=True)
-    lines = ClockFunction((), [ClockReading(raw, realtime, 1000) for raw, realtime in pairs]).lines
+    lines = read_by(clock, read_s)
     at_s = np.arange(40, 89, 0.1)
     found, width, run = lines.realtime_at(clock.raw_ns(at_s))
     assert (np.abs(found - clock.realtime_ns(at_s)) <= width)[run >= 0].all()
     assert (run >= 0)[(at_s < 60) | (at_s > 77)].all()
+
+
+TRAINS = np.add.outer(np.arange(40, 80, 0.5), [0, 0.002, 0.005]).ravel()
+
+
+@pytest.mark.parametrize("read_s", [np.arange(40, 80, 0.5), TRAINS], ids=["alone", "in trains"])
+@pytest.mark.parametrize("at_s", [60.01, 60.25, 60.49])
+@pytest.mark.parametrize("ppm", [-17, 120, -450])
+def test_a_step_that_hides_what_a_slew_moves_is_within_the_width(ppm, at_s, read_s):
+    hidden = MovingClock("pi", slews=[(30, 90, ppm)], steps=[(at_s, -ppm * 1e-6 * 0.5)])
+    shown_s = np.arange(41, 79, 0.005)
+    lines = read_by(hidden, read_s)
+    found, width, run = lines.realtime_at(hidden.raw_ns(shown_s))
+    assert (run == 0).all()
+    assert (np.abs(found - hidden.realtime_ns(shown_s)) <= width).all()
+    plain = read_by(MovingClock("pi", slews=[(30, 90, ppm)]), read_s)
+    assert plain.half_width[3:-3].max() < 6_000
+    far = (lines.to_raw < hidden.raw_ns(np.array([59.4]))) | (
+        lines.from_raw > hidden.raw_ns(np.array([61.1]))
+    )
+    assert lines.half_width[far][3:-3].max() < 6_000
+
+
+@pytest.mark.parametrize("ppm", [-450, 300])
+def test_a_step_that_hides_what_a_slew_moves_is_in_the_error_of_rows(ppm):
+    pi = MovingClock("pi", 3 * S, slews=[(20, 100, ppm)], steps=[(60.01, -ppm * 1e-6)])
+    at_s = np.arange(30, 90, 0.005)
+    state, beyond = correct(pi, MovingClock("topside"), at_s, seconds=110, rate=1.0)
+    assert (state == OK).all()
+    assert (beyond <= 0).all()
 
 
 @pytest.mark.parametrize("step_ms", [-15, -8, -4, 4, 8])

@@ -99,11 +99,12 @@ class SharingAgent(GroupAgent):
         result = measurement.snapshot(now.raw_ns).result
         past.doubt(doubtful=result is not None and result.error in DUPLICATES)
         made, unknown = past.advance(own), offsets.heard.unknown
+        current = offsets.current and not unknown
         shared.write(
             index,
             made,
-            tail=past.tail(now, current=offsets.current and not unknown),
-            spans=past.spans(unknown=unknown),
+            tail=past.tail(now, current=current),
+            spans=past.spans(now, current=current, unknown=unknown),
             counts=(past.runs.first, past.runs.following),
             written_ns=boottime_ns,
         )

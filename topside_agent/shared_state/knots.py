@@ -33,8 +33,12 @@ class Knot(NamedTuple):
 
     def follows(self, before: Knot) -> bool:
         """Whether nothing is known to have been cut between the two."""
-        same = self.timebase.bound is before.timebase.bound and self.segment == before.segment
-        return same and self.boot_id == before.boot_id and self.pi_raw_ns > before.pi_raw_ns
+        return before.reaches(*self[:3]) and self.pi_raw_ns > before.pi_raw_ns
+
+    def reaches(self, timebase: Timebase, segment: int, boot_id: str | None) -> bool:
+        """Whether nothing is known to have been cut between this and an exchange of these."""
+        same = timebase.bound is self.timebase.bound and segment == self.segment
+        return same and boot_id == self.boot_id
 
 
 class Moved:

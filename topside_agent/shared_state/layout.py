@@ -56,7 +56,7 @@ SIZE = PLACE + PLACES * PLACE_BYTES
 OK, CONDITIONAL = 0, 1
 """How an entry is known."""
 PASSED, DOUBT = 0, 1
-"""What a span is: the clock showed it, and the entry is no longer kept; or nobody knows whether it did."""
+"""What a span is: the clock showed it, and no entry (any more) says when; or nobody knows whether it did."""
 EVER_NS = 2**62
 
 

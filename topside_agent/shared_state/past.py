@@ -12,7 +12,9 @@ the vehicle's time in, topside's out.
   to have moved between two readings no farther than they show, and after the last one to go on as it did.
 
 A cut (a step, suspend or reboot; topside's step too) ends a run. What the clock may have shown between the
-last knot before and the first one after is a span of doubt.
+last knot before and the first one after is a span of doubt. Where nothing can be said of the time since the
+last knot, as topside's clock was set, what the vehicle's clock may have shown since is a span too: it may be
+what it had shown before.
 
 Assumptions: a time that is asked for was stamped since topside measures the vehicle, and before the
 vehicle's clock was last read. A clock that was just set back shows what it showed before, until that is
@@ -28,9 +30,19 @@ from typing import TYPE_CHECKING
 
 from schemas.clock_history import numbered
 from topside_agent.shared_state.knots import FASTEST, Knot, Moved, rates
-from topside_agent.shared_state.layout import CONDITIONAL, DOUBT, EVER_NS, OK, SPANS, TAIL, Entry, Span
+from topside_agent.shared_state.layout import (
+    CONDITIONAL,
+    DOUBT,
+    EVER_NS,
+    OK,
+    PASSED,
+    SPANS,
+    TAIL,
+    Entry,
+    Span,
+)
 from topside_agent.shared_state.lines import Line, Pieces, Reach
-from topside_agent.shared_state.runs import Runs
+from topside_agent.shared_state.runs import Runs, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,13 +78,18 @@ class Past:
         self._pieces, self._own = Pieces(), Pieces()
         self.runs = Runs()
         self._doubtful = False
+        self._unplaced = False
+        """Whether an exchange read a clock that was cut since the last knot, and made none."""
 
     # What happens
 
     def exchanged(self, exchange: Exchange, estimator: OffsetEstimator) -> None:
         """An exchange was accepted, and is the newest of its timebase."""
         timebase, constraint = estimator.timebase, estimator.constraint
-        if timebase is None or constraint is None or not constraint.raw or self._doubtful:
+        if self._doubtful:
+            return
+        if timebase is None or constraint is None or not constraint.raw:
+            self._unplaced = bool(self._knots)
             return
         readings = constraint.pi_difference_ns, constraint.topside_difference_ns
         if self._moved is None:
@@ -82,6 +99,7 @@ class Past:
         raw_ns = constraint.destination_ns
         at_s, origin = timebase.seconds(raw_ns), (timebase, estimator.segment, exchange.boot_id)
         last = self._knots[-1] if self._knots else None
+        self._unplaced = last is not None and not last.reaches(*origin)
         soon = last is not None and last[:3] == origin and raw_ns - last.raw_ns < _EVERY_NS
         if soon or at_s < timebase.newest_s:
             return
@@ -105,6 +123,7 @@ class Past:
         if last is not None:
             self._read.append(self._by_readings(last, made) if made.follows(last) else None)
         self._knots.append(made)
+        self._unplaced = False
         self._moved = Moved(readings[0]), Moved(readings[1])
 
     def pieces(self, clock: VehicleClock) -> None:
@@ -118,6 +137,7 @@ class Past:
             self._knots.clear()
             self._read.clear()
             self.runs.clear()
+            self._unplaced = False
 
     # What is known
 
@@ -146,19 +166,22 @@ class Past:
         if self._doubtful:
             return ()
         found: list[Entry] = []
-        run, knots = self.runs.run, self._knots
+        run = self.runs.run
         for entry in self._read:
             if entry is None:
                 run += 1
             else:
                 found.append(entry._replace(run=run))
-        if knots and current and (ahead := self._ahead(knots, now)):
+        if ahead := self._ahead(now, current=current):
             found.append(ahead._replace(run=run))
         return tuple(found[-TAIL:])
 
-    def spans(self, *, unknown: bool) -> tuple[Span, ...]:
-        """Times without an entry; `unknown`: the vehicle's clock was cut, and no exchange shows how."""
-        if unknown or self._doubtful:
+    def spans(self, now: Reading, *, current: bool, unknown: bool) -> tuple[Span, ...]:
+        """Times without an entry; `unknown`: the vehicle's clock was cut, and no exchange shows how.
+
+        `current`: see `tail`.
+        """
+        if unknown or self._doubtful or self._unplaced:
             return (Span(-EVER_NS, EVER_NS, DOUBT),)
         pending = [
             span
@@ -166,7 +189,9 @@ class Past:
             if entry is None
             for span in self._margins(before, after)
         ]
-        return (*self.runs.spans, *pending)[-SPANS:]
+        if self._knots and self._ahead(now, current=current) is None:
+            pending.append(self._since(self._knots[-1], now.raw_ns)._replace(kind=PASSED))
+        return tuple(merged([*self.runs.spans, *pending], SPANS))
 
     # Between two knots
 
@@ -208,8 +233,11 @@ class Past:
         first_ns, last_ns = own.first_ns - pi.first_ns, own.last_ns - pi.last_ns
         return Entry(0, 0, pi.first_ns, pi.last_ns, first_ns, last_ns, half_ns, pi.error_ns + 1, kind)
 
-    def _ahead(self, knots: Sequence[Knot], now: Reading) -> Entry | None:
-        """From the newest knot to some seconds from now."""
+    def _ahead(self, now: Reading, *, current: bool) -> Entry | None:
+        """From the newest knot to some seconds from now; None where nothing can be said of that."""
+        knots = self._knots
+        if not knots or not current or self._unplaced:
+            return None
         last, before = knots[-1], knots[-2] if len(knots) > 1 and knots[-1].follows(knots[-2]) else None
         passed_ns = now.raw_ns - last.raw_ns
         moved_ns = now.realtime_minus_raw_ns - last.difference_ns
@@ -239,12 +267,19 @@ class Past:
 
     def _margins(self, before: Knot, after: Knot) -> Iterator[Span]:
         """What the clock may have shown between two knots of which the second does not follow the first."""
-        passed_ns = max(self.boottime_ns - before.boottime_ns, after.raw_ns - before.raw_ns) + 1_000_000_000
-        margin_ns = ceil(_RATES * (passed_ns + before.pi_raw_ns - before.read_ns + before.width_ns))
-        shown_ns = before.pi_raw_ns + before.pi_difference_ns
-        yield Span(shown_ns - before.width_ns, shown_ns + margin_ns, DOUBT)
+        since = self._since(before, after.raw_ns)
+        yield since
         shown_ns = after.pi_raw_ns + after.pi_difference_ns
-        yield Span(shown_ns - margin_ns, shown_ns + after.width_ns, DOUBT)
+        yield Span(
+            shown_ns - (since.to_ns - since.from_ns - before.width_ns), shown_ns + after.width_ns, DOUBT
+        )
+
+    def _since(self, knot: Knot, raw_ns: int) -> Span:
+        """What a clock that goes on from a knot may have shown until topside's RAW `raw_ns`."""
+        passed_ns = max(self.boottime_ns - knot.boottime_ns, raw_ns - knot.raw_ns) + 1_000_000_000
+        margin_ns = ceil(_RATES * (passed_ns + knot.pi_raw_ns - knot.read_ns + knot.width_ns))
+        shown_ns = knot.pi_raw_ns + knot.pi_difference_ns
+        return Span(shown_ns - knot.width_ns, shown_ns + margin_ns, DOUBT)
 
 
 def _straight(from_ns: int, to_ns: int, difference_ns: int, moved_ns: int) -> Line:

@@ -61,8 +61,13 @@ class Runs:
         self._add(Span(gone.from_ns, gone.to_ns, PASSED))
 
     def _add(self, span: Span) -> None:
-        self.spans.append(span)
-        while len(self.spans) > _MOST_SPANS:
-            one, other, *rest = self.spans
-            low, high = min(one.from_ns, other.from_ns), max(one.to_ns, other.to_ns)
-            self.spans = [Span(low, high, max(one.kind, other.kind)), *rest]
+        self.spans = merged([*self.spans, span], _MOST_SPANS)
+
+
+def merged(spans: list[Span], most: int) -> list[Span]:
+    """At most so many, which cover the same times: the oldest are one."""
+    while len(spans) > most:
+        one, other, *rest = spans
+        low, high = min(one.from_ns, other.from_ns), max(one.to_ns, other.to_ns)
+        spans = [Span(low, high, max(one.kind, other.kind)), *rest]
+    return spans

@@ -6,6 +6,8 @@ Each exchange reads realtime − RAW of both sides. Between two readings g secon
   rate over the time before or after, as long as the gap and at most 10 s, and over the interval beside the
   gap alone: across more than a second two intervals at least have to show that the rate is steady. What the
   readings cannot tell apart may still hide between them: T = both resolutions + 1 ppm·g + the error of r·g.
+  Where r of one side says otherwise, |Δ − r·g| = d > T: the clock may have run on at r and have been set by d
+  in the gap, as a step that equals what the slew would have moved shows none. Then d + T may hide.
 - Else, across at most one second: the clock was slewed at up to 10.05 % (Linux's limits of tick and frequency
   together), so it is off the chord by at most 2·0.1005·a·b/g; or it was set by less than a step that is
   detected, and is off by |Δ| times the larger share. The greater one counts, and T.
@@ -111,7 +113,7 @@ def movement(at_s: Floats, readings: Sequence[Reading | None]) -> Movement:
 
 
 def changes(at_s: Floats, difference_ns: Floats, resolution_ns: Floats) -> tuple[Floats, Floats, Flags]:
-    """Between consecutive readings: the change (ns), T (ns), and whether the rate on a side explains it."""
+    """Between consecutive readings: the change (ns), what may hide (ns), and whether a rate explains it."""
     gap, change = np.diff(at_s), np.diff(difference_ns)
     here, newest = np.arange(gap.size), max(at_s.size - 1, 0)
     reach = np.minimum(gap, _WINDOW_S)
@@ -121,27 +123,42 @@ def changes(at_s: Floats, difference_ns: Floats, resolution_ns: Floats) -> tuple
     free = np.abs(change) <= unseen
     allowed = np.where(free, unseen, 0.0)
 
-    def explains(first: Integers, last: Integers) -> tuple[Flags, Floats]:
-        """Whether the mean rate between two readings does, and within what."""
+    def rest(first: Integers, last: Integers) -> tuple[Floats, Floats, Floats]:
+        """What the mean rate between two readings leaves of the change, within what, and that rate."""
         span = np.where(last > first, at_s[last] - at_s[first], 1.0)
         rate = (difference_ns[last] - difference_ns[first]) / span
         tolerance = unseen + (resolution_ns[first] + resolution_ns[last]) * gap / span
-        agrees = (np.abs(change - rate * gap) <= tolerance) & (np.abs(rate) <= FREE_RATE * 1e9)
-        return agrees & (last > first), tolerance
+        return np.abs(change - rate * gap), tolerance, rate
 
+    def explains(first: Integers, last: Integers) -> tuple[Flags, Floats]:
+        """Whether the mean rate between two readings does, and within what."""
+        left, tolerance, rate = rest(first, last)
+        return (left <= tolerance) & (np.abs(rate) <= FREE_RATE * 1e9) & (last > first), tolerance
+
+    earliest = np.maximum(np.minimum(before, here - 2), 0)
+    latest = np.minimum(np.maximum(after, here + 3), newest)
     for first, last, beside in (
-        (np.maximum(np.minimum(before, here - 2), 0), here, (np.maximum(here - 1, 0), here)),
-        (
-            here + 1,
-            np.minimum(np.maximum(after, here + 3), newest),
-            (here + 1, np.minimum(here + 2, newest)),
-        ),
+        (earliest, here, (np.maximum(here - 1, 0), here)),
+        (here + 1, latest, (here + 1, np.minimum(here + 2, newest))),
     ):
         whole, tolerance = explains(first, last)
         steady = whole & explains(*beside)[0] & ((last - first > 1) | (gap <= LONGEST_KNOWN_S))
         allowed = np.where(steady & ~free, tolerance, allowed)
         free = free | steady
+    since, until = _explained_about(free)
+    for first, last in ((np.maximum(earliest, since), here), (here + 1, np.minimum(latest, until))):
+        left, tolerance, _ = rest(first, last)
+        against = free & (last > first) & (left > tolerance)
+        allowed = np.where(against, np.maximum(allowed, left + tolerance), allowed)
     return change, np.where(free, allowed, unseen), free
+
+
+def _explained_about(free: Flags) -> tuple[Integers, Integers]:
+    """From which reading before each interval, and to which after it, all intervals are explained."""
+    here = np.arange(free.size)
+    since = np.maximum.accumulate(np.concatenate([[0], np.where(free, 0, here + 1)]))[:-1]
+    until = np.minimum.accumulate(np.concatenate([[free.size], np.where(free, free.size, here)[::-1]]))
+    return since, until[::-1][1:]
 
 
 def may_be_slewed(before: Reading | None, after: Reading | None, elapsed_ns: int) -> bool:

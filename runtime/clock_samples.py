@@ -99,11 +99,27 @@ def bend_ns(interval: Interval, before: Interval | None, after: Interval | None)
     span_ns = interval.span_ns
     if span_ns > STARVED_NS:  # or it was set, unseen, and not slewed
         return _bend(span_ns, max(FASTEST_SLEW_PPM / 2, abs(interval.rate_ppm) + interval.noise_ppm))
-    if interval.is_steady and before is not None and before.is_steady:
+    if interval.is_steady and before is not None and before.is_steady and not interval.end.notified:
         apart_ppm = abs(interval.rate_ppm - before.rate_ppm)
         if apart_ppm - before.noise_ppm <= interval.noise_ppm:
             return 0  # as nearly always
-    return _bend_between(interval, [*_rates(interval.start, before), *_rates(interval.end, after)])
+    starts, stops = _rates(interval.start, before), _rates(interval.end, after)
+    if interval.end.notified and (starts or stops):  # set by no more than a slew may be
+        return _bend_off(interval, [*starts, *stops])
+    if interval.is_steady or interval.start.state is None or interval.end.state is None:
+        return _bend_between(interval, [*starts, *stops])
+    # An offset that was set leaves what is being slewed until the next full second, and does not show it.
+    if before is not None and not before.is_steady and before.span_ns <= STARVED_NS:
+        starts.append((before.rate_ppm, before.noise_ppm))
+    elif interval.start.state.offset_ns and (before is None or before.span_ns > STARVED_NS):
+        return _bend_off(interval, stops)
+    return _bend_between(interval, [*starts, *stops])
+
+
+def _bend_off(interval: Interval, ends: list[tuple[float, float]]) -> int:
+    """All of the move that none of these rates explains."""
+    apart_ppm = max([abs(interval.rate_ppm - end) + noise for end, noise in ends])
+    return _bend(interval.span_ns, apart_ppm + interval.noise_ppm)
 
 
 def _bend_between(interval: Interval, ends: list[tuple[float, float]]) -> int:
@@ -112,7 +128,7 @@ def _bend_between(interval: Interval, ends: list[tuple[float, float]]) -> int:
     if not ends:
         return _bend(span_ns, FASTEST_SLEW_PPM / 2)
     if interval.start.state is None or interval.end.state is None:
-        return _bend(span_ns, max(abs(rate_ppm - end) + noise for end, noise in ends) + noise_ppm)
+        return _bend_off(interval, ends)
     if interval.is_steady:
         apart = [(abs(rate_ppm - end) - noise, noise) for end, noise in ends]
         if all(apart_ppm <= noise_ppm for apart_ppm, _ in apart):
@@ -131,7 +147,8 @@ def _bend(span_ns: int, ppm: float) -> int:
 
 def _rates(sample: Sample, neighbour: Interval | None) -> list[tuple[float, float]]:
     """The rates that realtime may have had at a sample, each with its error: the steady neighbour's."""
-    if neighbour is not None and (neighbour.is_steady or sample.state is None):
+    steady = neighbour is not None and neighbour.is_steady and neighbour.span_ns <= STARVED_NS
+    if neighbour is not None and (steady or sample.state is None):
         return [(neighbour.rate_ppm, neighbour.noise_ppm)]
     return [] if sample.state is None else [(rate, 0.0) for rate in sample.state.rates_ppm]
 

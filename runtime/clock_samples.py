@@ -1,14 +1,14 @@
 """Readings of a machine's clock, and what is known of realtime between two of them.
 
 The assumption that every guarantee of a clock history rests on: between two samples at most `STARVED_NS`
-apart, realtime went from the one rate to the other without leaving the range between them, and while adjtimex
-reads the same at both (tick, frequency, offset, constant, status) nothing moved and came back. It holds for
-the known daemons: chrony's slews last a second at least, the kernel's loop and adjtime change their rate at
-full seconds. It is broken by a program that sets a rate and takes it back in between. Over longer intervals
-only this is assumed: Linux moves realtime by at most ±10 % (tick) ± 500 ppm (frequency) against RAW, unless
-the clock is set. A clock that is set is noticed at once through the kernel's timer; without that
-(`notified`), a step that falls into one interval with a change of rate may be taken for it, and the interval
-is then too narrow.
+apart realtime went from the one rate to the other without leaving the range between them, and while adjtimex
+reads the same at both (tick, frequency, offset, constant, status) nothing moved and came back. What it reads
+was so before the reading and after it (`runtime.clock_sampler`). The assumption holds for the known daemons:
+chrony's slews last a second at least, the kernel's loop and adjtime change their rate at full seconds. It is
+broken by a program that sets a rate and takes it back in between. Over longer intervals only this is assumed:
+Linux moves realtime by at most ±10 % (tick) ± 500 ppm (frequency) against RAW, unless the clock is set. A
+clock that is set is noticed at once through the kernel's timer; without that (`notified`), a step that falls
+into one interval with a change of rate may be taken for it, and the interval is then too narrow.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from runtime import kernel_clock
 from runtime.clock import Reading, SimulatedClock
 from runtime.clock_daemons import Discipline, running_daemons
 from runtime.clock_pieces import PieceBuilder
-from runtime.clock_samples import SHARP_NS, Interval, Sample, half_width_ns, is_step, read_middle
+from runtime.clock_sampler import MIN_SUSPEND_NS, ClockSampler
+from runtime.clock_samples import SHARP_NS, Interval, is_step
 from runtime.clock_slews import MOVING_PPM, SlewChange, SlewTracker
 from runtime.watchdog import Loop
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime.clock import Clock
+    from runtime.clock_samples import Sample
     from runtime.kernel_clock import KernelState
     from schemas.clock_history import ClockPiece
 
@@ -28,8 +30,6 @@ POLL_S = 0.2
 """Between two readings of a clock at rest."""
 MOVING_POLL_S = 0.02
 """Between two readings while the clock is slewed."""
-MIN_SUSPEND_NS = 10_000_000
-"""BOOTTIME and MONOTONIC are read one after the other: a smaller difference may be a busy processor's."""
 _PATIENCE_NS = 350_000_000
 """A blurred reading that is worse than the last good one is used only when that is older than this."""
 _MOST_WAITING = 9
@@ -161,11 +161,15 @@ class ClockWatcher:
         self._clock = clock
         self._report = report
         self._report_slew = report_slew
-        self._suspended_ns = suspended_ns or (simulated.suspended_ns if simulated else lambda: 0)
         self._state = state or (simulated.kernel_state if simulated else lambda: None)
         self._asleep = simulated.suspended_now if simulated else lambda: False
         self._notice = notice
-        self._notified = False
+        self._sampler = ClockSampler(
+            clock,
+            self._state,
+            suspended_ns or (simulated.suspended_ns if simulated else lambda: 0),
+            notice.acknowledge if notice else lambda: False,
+        )
         self._watch = ClockWatch()
         self.is_moving = False
         """Whether the clock is slewed, or was less than two seconds ago."""
@@ -196,18 +200,11 @@ class ClockWatcher:
         """Read the clock once, and report what changed since the last reading."""
         if self._asleep():
             return
-        suspended_ns = self._suspended_ns()
-        reading = read_middle(self._clock)
-        state = self._state()
-        if self._suspended_ns() - suspended_ns > MIN_SUSPEND_NS:
-            return  # suspended between the two readings: they do not belong together
-        half_ns = half_width_ns(reading.width_ns, self._clock.resolution_ns)
-        sample = Sample(
-            reading.raw_ns, reading.realtime_minus_raw_ns, half_ns, state, suspended_ns, self._notified
-        )
+        sample = self._sampler.sample()
+        if sample is None:
+            return
         with self._lock:
             changes = self._take(sample)
-        self._notified = False
         for change in changes:
             if isinstance(change, SlewChange):
                 self._report_slew(change)
@@ -260,7 +257,7 @@ class ClockWatcher:
         """Wait until the next reading is due."""
         readable, _, _ = select.select(self._sources, [], [], self.poll_s)
         if readable and self._notice is not None and self._notice.fileno() in readable:
-            self._notified = self._notice.acknowledge() or self._notified
+            self._sampler.acknowledge()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runtime.clock import SimulatedClock
-from runtime.clock_watch import MIN_SUSPEND_NS
+from runtime.clock_sampler import MIN_SUSPEND_NS
 from runtime.kernel_clock import suspended_at_most_ns, suspended_ns
 
 if TYPE_CHECKING:

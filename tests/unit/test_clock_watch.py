@@ -246,7 +246,7 @@ def test_samples_that_wait_at_rest_show_the_same_as_those_observed_one_by_one(se
 
 def test_a_suspend_between_its_two_sources_is_looked_at_again_and_reported_once():
     base = FastBase()
-    asleep = iter([0, 0, 0, 60 * S, 60 * S, 60 * S, 60 * S, 60 * S])
+    asleep = iter([0, 0, 0, 0, 60 * S, 60 * S, 60 * S, 60 * S, 60 * S])
     seen: list[ClockChange] = []
     clock = SimulatedClock(base, steps=(Step(0.1, 60 * S),))
     watcher = ClockWatcher(clock, seen.append, suspended_ns=lambda: next(asleep))

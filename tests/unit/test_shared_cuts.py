@@ -15,27 +15,39 @@ from topside_agent.shared_state.writer import SharedFile
 SECONDS, BACK_S = 70, 6.6
 
 
+def until(raw_ns, piece):
+    """What of a piece was known at an instant of its RAW."""
+    if piece.to_raw_ns <= raw_ns:
+        return piece
+    length_ns, shown_ns = piece.to_raw_ns - piece.from_raw_ns, piece.to_realtime_ns - piece.from_realtime_ns
+    realtime_ns = piece.from_realtime_ns + (raw_ns - piece.from_raw_ns) * shown_ns // length_ns
+    return piece.model_copy(update={"to_raw_ns": raw_ns, "to_realtime_ns": realtime_ns})
+
+
 class Shared:
     """What is shared of `pi` at the instant `now_s`, whose exchanges until then were all accepted."""
 
-    def __init__(self, path, pi, topside, now_s, *, current=True, refused=()):
+    def __init__(self, path, pi, topside, now_s, *, current=True, refused=(), late_s=0):
         self.pi, self.topside = pi, topside
-        estimator, past = OffsetEstimator(EstimatorSettings()), Past(5e-7)
+        estimator, past, made = OffsetEstimator(EstimatorSettings()), Past(5e-7), []
         now_ns = int(topside.raw_ns(np.array([now_s]))[0])
+        history, own = history_of(pi, SECONDS), list(enumerate(history_of(topside, now_s)))
         for exchange in exchanges_of(pi, topside, seconds=SECONDS):
             raw_ns = exchange.destination_ns - exchange.topside_realtime_minus_raw_ns
-            if raw_ns <= now_ns and exchange.seq not in refused:
-                estimator.add(exchange)
-                past.boottime_ns = raw_ns
-                past.exchanged(exchange, estimator)
+            if raw_ns > now_ns or exchange.seq in refused:
+                continue
+            estimator.add(exchange)
+            past.boottime_ns = raw_ns
+            past.exchanged(exchange, estimator)
+            known_ns = exchange.transmit_ns - exchange.pi_realtime_minus_raw_ns - late_s * S
+            pieces = tuple(until(known_ns, each) for each in history if each.from_raw_ns < known_ns)
+            names = {"vehicle": "rov1", "boot_id": "b1", "instance_id": "i1"}
+            if pieces:
+                past.pieces(VehicleClock(**names, first=0, pieces=pieces))
+            made += past.advance(own)
         past.boottime_ns = now_ns
-        pieces = history_of(pi, 59)
-        past.pieces(
-            VehicleClock(vehicle="rov1", boot_id="b1", instance_id="i1", first=0, pieces=tuple(pieces))
-        )
-        own = [(number, each) for number, each in enumerate(history_of(topside, now_s))]
+        made += past.advance(own)
         file = SharedFile.create(path)
-        made = past.advance(own)
         difference_ns = int(topside.difference_ns(np.array([now_s]))[0])
         now = Reading(now_ns, difference_ns, 0)
         file.write(
@@ -122,3 +134,16 @@ def test_of_more_cuts_than_there_is_room_for_none_is_lost():
     spans = past.spans(now, current=True, unknown=False)
     assert len(spans) == SPANS
     assert all(any(low <= number <= high for low, high, _ in spans) for number in range(2 * SPANS))
+
+
+@pytest.mark.parametrize("late_s", [0, 9])
+def test_what_a_clock_showed_that_was_set_and_set_right_between_two_exchanges_is_ambiguous(late_s, tmp_path):
+    pi = MovingClock("pi", 3 * S, 20e-6, steps=[(30.1, -20), (32.1, 20)])
+    lost = range(116, 126)  # from 30 s to 32.5 s
+    shared = Shared(tmp_path / "state", pi, MovingClock("topside"), 60, refused=lost, late_s=late_s)
+    for made_s in np.arange(30.3, 32, 0.1):
+        assert shared.ask(made_s)[0].state == "ambiguous"
+    for made_s in (*np.arange(3, 9.5, 0.5), *np.arange(45, 58, 0.5)):
+        answer, truth_ns = shared.ask(made_s)
+        assert answer.state in {"ok", "conditional"}
+        assert answer.lower_ns <= truth_ns <= answer.upper_ns

@@ -68,6 +68,30 @@ class Pieces:
         begins = bisect_left(self._in_order, raw_ns, key=_begin)
         return any(piece.begins is not None for piece in self._in_order[begins:])
 
+    def runs_between(self, first_ns: int, last_ns: int) -> list[tuple[int, int]] | None:
+        """Of each run that begins and ends between two instants of RAW the least and greatest realtime.
+
+        None while the pieces do not reach so far.
+        """
+        pieces = self._in_order
+        if not pieces or pieces[-1].to_raw_ns < last_ns:
+            return None
+        found: list[tuple[int, int]] = []
+        begun = False
+        for piece in pieces[
+            bisect_right(pieces, first_ns, key=_begin) : bisect_right(pieces, last_ns, key=_begin)
+        ]:
+            low, high = (
+                piece.from_realtime_ns - piece.half_width_ns,
+                piece.to_realtime_ns + piece.half_width_ns,
+            )
+            if piece.begins is not None:
+                begun = True
+                found.append((low, high))
+            elif begun:
+                found[-1] = min(found[-1][0], low), max(found[-1][1], high)
+        return found[:-1]
+
     @property
     def _in_order(self) -> list[ClockPiece]:
         if self._listed is None:

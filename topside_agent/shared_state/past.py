@@ -14,7 +14,7 @@ the vehicle's time in, topside's out.
 A cut (a step, suspend or reboot; topside's step too) ends a run. What the clock may have shown between the
 last knot before and the first one after is a span of doubt. Where nothing can be said of the time since the
 last knot, as topside's clock was set, what the vehicle's clock may have shown since is a span too: it may be
-what it had shown before.
+what it had shown before. So is what its history says that it showed where it was set twice between two knots.
 
 Assumptions: a time that is asked for was stamped since topside measures the vehicle, and before the
 vehicle's clock was last read. A clock that was just set back shows what it showed before, until that is
@@ -77,6 +77,8 @@ class Past:
         self._moved: tuple[Moved, Moved] | None = None
         self._pieces, self._own = Pieces(), Pieces()
         self.runs = Runs()
+        self._cuts: deque[tuple[Knot, Knot]] = deque(maxlen=8)
+        """Of one boot, until the vehicle's history says what its clock showed between the two."""
         self._doubtful = False
         self._unplaced = False
         """Whether an exchange read a clock that was cut since the last knot, and made none."""
@@ -154,12 +156,23 @@ class Past:
                 made.append(self.runs.keep(found))
             else:
                 self.runs.cut(self._margins(before, after))
+                self._cuts.append((before, after))
             self._knots.popleft()
             self._read.popleft()
         if self._knots:
-            self._pieces.forget(self._knots[0].pi_raw_ns - 2 * self._knots[0].width_ns)
+            self._look_back()
+            oldest = self._cuts[0][0] if self._cuts else self._knots[0]
+            self._pieces.forget(oldest.pi_raw_ns - 2 * oldest.width_ns)
             self._own.forget(self._knots[0].raw_ns - 2 * self._knots[0].width_ns)
         return made
+
+    def _look_back(self) -> None:
+        """Doubt what the clock showed where it was set twice and more between two knots."""
+        for before, after in tuple(self._cuts):
+            shown = self._pieces.runs_between(before.read_ns, after.read_ns)
+            if shown is not None or not before.boot_id == after.boot_id == self._knots[-1].boot_id:
+                self._cuts.remove((before, after))
+                self.runs.doubt(Span(*times, DOUBT) for times in shown or ())
 
     def tail(self, now: Reading, *, current: bool) -> tuple[Entry, ...]:
         """What is known after the last entry; `current`: the newest exchange's offset still holds."""

@@ -49,6 +49,10 @@ class Runs:
     def cut(self, doubts: Iterable[Span]) -> None:
         """End the run; `doubts` are the times that may have been shown meanwhile."""
         self.run += 1
+        self.doubt(doubts)
+
+    def doubt(self, doubts: Iterable[Span]) -> None:
+        """Times that may have been shown, and no entry says when."""
         for span in doubts:
             self._add(span)
 

@@ -44,7 +44,8 @@ class RateState(NamedTuple):
     constant: int = 0
     tick: int = NOMINAL_TICK_US
     adjusting: int = 0
-    """What adjtime(3) has still to slew; another number each time while that may be but does not show."""
+    """Not 0 while adjtime(3) slews: another number with what is left and each second, and each time while
+    that may be but does not show."""
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -148,16 +149,18 @@ class KernelRate:
             answer = self._ask(_ADJ_OFFSET_SS_READ)
             _, adjusting, frequency, _, _, status, constant, _, _, second, _, tick = answer
             if self._offset or status & _STA_PLL or self._unasked >= _EVERY:
-                offset, self._unasked = self._ask(0)[1], 0
+                _, offset, *_, asked_s, _, _ = self._ask(0)
+                self._unasked = 0
                 slewed = self._offset - self._offset * 2.0 ** -(_PLL_SHIFT + constant)
                 if min(abs(offset - self._offset), abs(offset - slewed)) > 1:
-                    self._hidden_until_s = second + 1  # the old one's part of this second goes on
+                    self._hidden_until_s = asked_s + 1  # the old one's part of this second goes on
                 self._offset = offset
         except OSError:
             return None
         self._unasked += 1
         if adjusting:
             self._hidden_until_s = second + _HIDDEN_S
+            adjusting += second * _UNSEEN  # the same in another second was set again
         elif status & _STA_PPSTIME or 0 <= self._hidden_until_s - second <= _HIDDEN_S:  # not if it was set
             self._calls += 1
             adjusting = self._calls

@@ -167,8 +167,12 @@ class Rate(KernelRate):
         self.was_set = kernel.was_set
 
     def _ask(self, modes):
+        pending, shown = self._kernel.adjust, self._kernel.adjust_shown
         adjusting, offset = self._kernel.timex()
-        return adjusting if modes else offset
+        if modes:
+            return adjusting
+        self._kernel.adjust_shown = shown and pending == self._kernel.adjust  # the offset does not show it
+        return offset
 
     def close(self):
         pass

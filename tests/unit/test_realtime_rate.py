@@ -15,11 +15,16 @@ class Asked(KernelRate):
     def __init__(self):
         self._offset, self._unasked = 0, 3
         self.adjusting = self.status = 0
-        self.second = 1000
+        self.second, self.offset = 1000, 0
+        self.stopped = []
+        """What is so after the first answer of two, where the program is stopped between them."""
 
     def _ask(self, modes):
-        pending = self.adjusting if modes else 0
-        return (0, pending, 0, 0, 0, self.status, 2, 1, 0, self.second, 0, 10_000)
+        pending = self.adjusting if modes else self.offset
+        answer = (0, pending, 0, 0, 0, self.status, 2, 1, 0, self.second, 0, 10_000)
+        if modes and self.stopped:
+            self.offset, self.second = self.stopped.pop()
+        return answer
 
 
 def test_what_adjtime_slews_in_its_last_second_shows_in_no_state_so_none_is_the_same():
@@ -36,6 +41,28 @@ def test_what_adjtime_slews_in_its_last_second_shows_in_no_state_so_none_is_the_
     assert all(state.rates[0] < -500e-6 and state.rates[1] > 500e-6 for state in states)
     kernel.second += 1
     assert kernel.state() == kernel.state() == RateState(constant=2)
+
+
+def test_an_adjtime_that_was_set_again_by_as_much_in_another_second_is_another_state():
+    kernel = Asked()
+    kernel.adjusting = -4
+    first = kernel.state()
+    assert kernel.state() == first
+    kernel.second += 1
+    assert kernel.state() != first
+
+
+def test_an_offset_that_was_set_while_the_program_was_stopped_hides_the_old_one_until_the_second_after():
+    kernel = Asked()
+    kernel.status, kernel.offset = PLL | NANO, 700_000
+    kernel.state()
+    kernel.stopped = [(-23, 1002)]
+    states = [kernel.state(), kernel.state()]
+    kernel.second = 1003
+    states += [kernel.state(), kernel.state()]
+    assert len(set(states)) == len(states)
+    kernel.second = 1004
+    assert kernel.state() == kernel.state()
 
 
 def test_a_clock_that_was_set_forgets_what_was_to_be_slewed():

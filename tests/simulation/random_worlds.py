@@ -2,6 +2,7 @@
 
 import os
 import random
+import select
 import socket
 from dataclasses import dataclass, replace
 from functools import partial
@@ -48,7 +49,7 @@ class SetNotice:
         self._write.send(b"x")
 
     def acknowledge(self):
-        return bool(self._read.recv(64))
+        return bool(select.select([self._read], [], [], 0)[0] and self._read.recv(64))
 
     def close(self):
         self._read.close()

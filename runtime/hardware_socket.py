@@ -15,9 +15,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from runtime.stamped_socket import (
-    TIMESTAMPING_OPTIONS,
     TIMESTAMPING_STAMPS,
     StampedSocket,
+    ask_for_stamps,
     datagram_number,
 )
 
@@ -121,16 +121,11 @@ class HardwareSocket(StampedSocket):
             level, name = socket.IPPROTO_IP, _IP_PKTINFO
         if _read(_ALLOWS_DATA) == "0":  # then no stamp comes back with its datagram
             return f"{_ALLOWS_DATA} is 0"
-        refusal = "the system refuses them"
-        for option in TIMESTAMPING_OPTIONS:
-            try:
-                self.socket.setsockopt(level, name, 1)
-                self.socket.setsockopt(_SOCKET, option, _FLAGS)
-            except OSError as error:
-                refusal = f"the system refuses them: {error.strerror}"
-            else:
-                return None
-        return refusal
+        try:
+            self.socket.setsockopt(level, name, 1)
+        except OSError as error:
+            return f"the system refuses them: {error.strerror}"
+        return ask_for_stamps(self.socket, _FLAGS)
 
 
 def _read(path: str) -> str:

@@ -25,7 +25,9 @@ _FLAGS = _TX_SOFTWARE | _RX_SOFTWARE | _SOFTWARE | _OPT_ID | _OPT_TSONLY
 _TIMESTAMPING_OLD, _TIMESTAMPING_NEW = 37, 65
 """The new one has 64-bit times on every system; Linux 5.1."""
 TIMESTAMPING_STAMPS = {_TIMESTAMPING_OLD, _TIMESTAMPING_NEW}
-TIMESTAMPING_OPTIONS = (_TIMESTAMPING_OLD,) if sys.maxsize > 2**32 else (_TIMESTAMPING_NEW, _TIMESTAMPING_OLD)
+_TIMESTAMPING_OPTIONS = (
+    (_TIMESTAMPING_OLD,) if sys.maxsize > 2**32 else (_TIMESTAMPING_NEW, _TIMESTAMPING_OLD)
+)
 _ORIGIN_TIMESTAMPING, _OF_SENDING = 4, 0
 _ERRORS = {(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)}
 """IP_RECVERR and IPV6_RECVERR."""
@@ -168,15 +170,20 @@ class StampedSocket:
     def _ask_for_stamps(self) -> str | None:
         if not _HAS_STAMPS:
             return f"{sys.platform} has none"
-        refusal = "the system refuses them"
-        for option in TIMESTAMPING_OPTIONS:
-            try:
-                self.socket.setsockopt(_SOCKET, option, _FLAGS)
-            except OSError as error:
-                refusal = f"the system refuses them: {error.strerror}"
-            else:
-                return None
-        return refusal
+        return ask_for_stamps(self.socket, _FLAGS)
+
+
+def ask_for_stamps(of: socket.socket, flags: int) -> str | None:
+    """Have the kernel stamp datagrams, as SO_TIMESTAMPING's `flags` say; why it does not, None if it does."""
+    refusal = "the system refuses them"
+    for option in _TIMESTAMPING_OPTIONS:
+        try:
+            of.setsockopt(_SOCKET, option, flags)
+        except OSError as error:
+            refusal = f"the system refuses them: {error.strerror}"
+        else:
+            return None
+    return refusal
 
 
 def listening(setting: str, host: str, port: int, make: type[StampedSocket] = StampedSocket) -> StampedSocket:

@@ -21,7 +21,27 @@ def test_a_stop_waits_for_the_last_exchanges_and_not_only_for_what_is_sent_again
     session.take_batch([exchange(1, 1.3), exchange(2, 1.6)], 1, at(3.1))
     assert not session.update(at(3.1)).smooth
     session.take_batch([exchange(4, 2.9)], 2, at(3.2))
-    assert session.update(at(3.2)).smooth
+    assert not session.update(at(3.2)).smooth  # it was on its way already
+    session.take_batch([exchange(5, 3.1)], 3, at(3.3))
+    assert session.update(at(3.3)).smooth
+
+
+def test_a_stop_waits_for_direct_exchanges_that_others_overtake(tmp_path):
+    """They wait for their transmit stamps, a second at most."""
+    settings = RecorderSettings(root=tmp_path, broker="mqtt://localhost", stop_wait_s=30)
+    session = SessionRecorder(recording(), tmp_path / "session_s1", settings, at(0))
+
+    def heard(seq, second, now):
+        one = exchange(seq, second).model_copy(update={"method": "udp_exchange_v1"})
+        session.take_batch([one], seq, at(now))
+        return session.update(at(now)).smooth
+
+    assert not heard(0, 2, 2)
+    session.stop("r2", at(3))
+    assert not heard(1, 3.5, 3.5)
+    assert not heard(2, 2.9, 3.9)
+    assert heard(3, 4.3, 4.3)
+    assert [one.seq for one in session.store.folder.read_exchanges().exchanges] == [0, 1, 2, 3]
 
 
 def test_a_stop_does_not_wait_for_a_vehicle_that_is_silent(session):

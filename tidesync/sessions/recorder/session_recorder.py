@@ -162,7 +162,8 @@ class SessionRecorder:
         if self._hold(partial(self.take_batch, exchanges, batch, now), len(exchanges)) or self.store.full:
             return
         if self._stopping:
-            exchanges, passed = self._stopping.wanted(exchanges, partial(is_after, self.log))
+            knows = partial(is_after, self.log), self.log.behind.prompt_ns
+            exchanges, passed = self._stopping.wanted(exchanges, *knows)
             self.store.add(events=pass_over(self.log, passed, now))
         new = self.log.take(exchanges, batch, now)
         self.store.add(new.exchanges, new.events)
@@ -233,8 +234,7 @@ class SessionRecorder:
 
     def close(self, closing: Closing, now: Reading) -> None:
         """The track is computed and written, or could not be: write the last metadata."""
-        self.log.closing = closing
-        self._stopped_ns = now.raw_ns
+        self.log.closing, self._stopped_ns = closing, now.raw_ns
         self._write(now)
 
     def _hold(self, take: Callable[[], None], size: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from schemas.exchange import UDP
 from tidesync.sessions.recorder.missing_ranges import REPEAT_REQUEST_NS
 from tidesync.sessions.recorder.sources import MOST_STREAMS
 
@@ -21,6 +22,8 @@ PATIENCE_NS = 3 * REPEAT_REQUEST_NS
 """What a topside may have is awaited for so long after something new has come: three requests."""
 AWAY_NS = 20_000_000_000
 """The same of one that is offline: its network may come back."""
+HELD_NS = 1_200_000_000
+"""A direct exchange waits for its transmit stamp for a second at most: others overtake it."""
 LONGEST_STOP_NS = 600_000_000_000
 """Exchanges that are coming back delay the end up to this."""
 
@@ -36,6 +39,8 @@ class Stopping:
         self._wait_ns = round(wait_s * 1e9)
         self._began_ns = self._recorded_ns = now_ns
         self._heard: set[str] = set()
+        self._direct: set[str] = set()
+        """Vehicles that were measured directly since."""
         self._past: set[Stream] = set()
 
     def is_answered(self, now_ns: int, *, saved: bool = False) -> bool:
@@ -50,21 +55,33 @@ class Stopping:
         self._recorded_ns = now_ns
 
     def wanted(
-        self, exchanges: Iterable[Exchange], is_after: Callable[[Exchange, int], bool]
+        self,
+        exchanges: Iterable[Exchange],
+        is_after: Callable[[Exchange, int], bool],
+        prompt_ns: Callable[[Exchange], int | None],
     ) -> tuple[list[Exchange], list[Exchange]]:
         """Those to record, and those of after the stop; each stream's first shows what is missing before.
 
-        `is_after`: whether an exchange is new, and from after an instant.
+        `is_after`: whether an exchange is new, and from after an instant. `prompt_ns`: when it would have
+        come had it waited nowhere, if that is known.
         """
         taken: list[Exchange] = []
         passed: list[Exchange] = []
         for exchange in exchanges:
-            # the vehicle's newest has come; one that was sent again is not the newest
-            if exchange.destination_ns > self._newest_ns.get(exchange.vehicle, 0):
+            if exchange.method == UDP.name:
+                self._direct.add(exchange.vehicle)
+            if self._is_last(exchange, prompt_ns(exchange)):
                 self._heard.add(exchange.vehicle)
             after = is_after(exchange, self._began_ns + ANSWER_NS) and not self._is_first(exchange)
             (passed if after else taken).append(exchange)
         return taken, passed
+
+    def _is_last(self, exchange: Exchange, came_ns: int | None) -> bool:
+        """Whether all of its vehicle until the stop have come: it is newer, and was sent after the stop."""
+        if exchange.destination_ns <= self._newest_ns.get(exchange.vehicle, 0):
+            return False
+        held_ns = HELD_NS if exchange.vehicle in self._direct else 0
+        return came_ns is None or came_ns > self._began_ns + held_ns
 
     def has_heard(self, vehicles: set[str]) -> bool:
         """Whether the last exchanges of all these have come."""

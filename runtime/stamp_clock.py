@@ -85,6 +85,7 @@ def _rate_of(machine: Clock) -> RateSource:
         return rate_source()
     _log.warning(
         "datagrams are stamped in user space: the kernel stamps with another clock than this program is shown"
+        ", or that could not be tried over loopback"
     )
     return UnknownRate()
 

@@ -260,11 +260,11 @@ def test_an_invalid_command_is_answered_if_it_has_a_request_id():
 
 
 def test_bursts_go_to_the_topsides_that_measure_a_vehicle_and_else_to_all_that_are_there():
-    directory = TopsideDirectory()
+    directory = TopsideDirectory(0)
     directory.note_result(result())
     directory.note_result(result(topside="gone"))
-    directory.note_status("gone", online=False)
-    directory.note_status("new", online=True)
+    directory.reach.note_status("gone", 0, online=False)
+    directory.reach.note_status("new", 0, online=True)
     assert directory.measured_by(["rov1"]) == [("rov1", "topside")]
     assert directory.measured_by(["rov2"]) == [("rov2", "new")]
     assert directory.measured_by([]) == [("rov1", "topside")]

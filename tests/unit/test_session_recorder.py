@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.unit.test_metadata_merge import result
 from tests.unit.test_recorder_session import at, exchange, recording
+from tidesync.sessions.recorder.reach import Reach
 from tidesync.sessions.recorder.session_recorder import SessionRecorder
 from tidesync.sessions.recorder.settings import RecorderSettings
 
@@ -13,6 +15,13 @@ def session(tmp_path):
     made = SessionRecorder(recording(), tmp_path / "session_s1", settings, at(0))
     made.take_batch([exchange(0, 1), exchange(3, 2)], 0, at(2))
     made.update(at(2))
+    return made
+
+
+def connected():
+    """The broker is there from the start on."""
+    made = Reach(at(0).raw_ns)
+    made.note_connected(at(0).raw_ns)
     return made
 
 
@@ -55,8 +64,44 @@ def test_a_stop_that_is_asked_for_again_waits_no_longer(session):
     session.stop("r2", at(3))
     assert not session.update(at(3.1)).smooth
     session.stop("r2", at(3.9))
-    session.take_batch([exchange(1, 1.3), exchange(2, 1.6), exchange(4, 3)], 1, at(4))
+    session.take_batch([exchange(1, 1.3), exchange(2, 1.6)], 1, at(4))
     assert session.update(at(4.1)).smooth
+
+
+def test_a_stop_waits_while_exchanges_of_before_it_come(session):
+    """A backlog that is published by and by, whose end nobody knows; each comes sooner than a second."""
+    session.take_batch([exchange(1, 1.3), exchange(2, 1.6)], 1, at(2.1))
+    session.stop("r2", at(10))
+    for place in range(8):
+        session.take_batch([exchange(4 + place, 2 + place)], 2 + place, at(10.9 + 0.9 * place))
+        assert not session.update(at(10.9 + 0.9 * place)).smooth
+    session.take_batch([exchange(12, 10.1)], 11, at(18.1))
+    assert session.update(at(18.1)).smooth
+    assert len(session.store.folder.read_exchanges().exchanges) == 13
+
+
+def test_a_stop_waits_for_no_clock_that_contradicts_the_other(session):
+    """Topside slept for a minute: by its RAW all that comes was sent before the stop, for a minute."""
+    session.take_batch([exchange(1, 1.3), exchange(2, 1.6)], 1, at(2.1))
+    session.stop("r2", at(70))
+    difference_ns = exchange(4, 69).topside_realtime_minus_raw_ns + 60_000_000_000
+    for place in range(2):
+        slept = exchange(4 + place, 70 + place).model_copy(
+            update={"topside_realtime_minus_raw_ns": difference_ns}
+        )
+        session.take_batch([slept], 2 + place, at(70 + place))
+        assert session.update(at(70 + place)).smooth is (place == 1)
+
+
+def test_a_topside_that_set_its_clock_back_ends_a_stop_as_any_other(session):
+    """Its exchanges are counted, whatever it takes for the time."""
+    session.take_batch([exchange(1, 1.3), exchange(2, 1.6)], 1, at(2.1))
+    session.stop("r2", at(3))
+    set_back = exchange(4, 3.1)
+    stamps = ("origin_ns", "receive_ns", "transmit_ns", "destination_ns", "topside_realtime_minus_raw_ns")
+    earlier = {name: getattr(set_back, name) - 1_000_000_000_000 for name in stamps}
+    session.take_batch([set_back.model_copy(update=earlier)], 2, at(3.2))
+    assert session.update(at(3.2)).smooth
 
 
 def answer(session, second, *seqs):
@@ -81,11 +126,15 @@ def test_a_stop_asks_three_times_for_what_a_topside_may_have(session):
     assert session.log.update(at(8), 8.0) == []
 
 
-@pytest.mark.parametrize(("offline", "ends_s"), [([], 9), (["other"], 9), (["topside"], 23)])
+@pytest.mark.parametrize(("offline", "ends_s"), [(None, 9), ("other", 9), ("topside", 23)])
 def test_a_stop_waits_no_longer_than_a_topside_may_answer_or_come_back(session, offline, ends_s):
+    reach = connected()
+    if offline:
+        reach.note_status(offline, at(2).raw_ns, online=False)
     session.stop("r2", at(3))
-    assert not session.update(at(ends_s - 0.01), offline).smooth
-    assert session.update(at(ends_s), offline).smooth
+    session.take_result(result(), at(3.1), stored=False)
+    assert not session.update(at(ends_s - 0.01), reach).smooth
+    assert session.update(at(ends_s), reach).smooth
     gaps = [event for event in session.store.folder.read_events() if event.kind == "gap"]
     assert [(gap.from_seq, gap.to_seq) for gap in gaps] == [(1, 2)]
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.recorder.stopping import AWAY_NS, PATIENCE_NS
+from tidesync.sessions.recorder.reach import AWAY_NS
+from tidesync.sessions.recorder.stopping import PATIENCE_NS, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from runtime.clock import Reading
     from schemas.events import EventLine
     from schemas.exchange import Exchange
+    from tidesync.sessions.recorder.reach import Reach
     from tidesync.sessions.recorder.session_log import SessionLog
+    from tidesync.sessions.recorder.stopping import Stopping
 
 
-def is_after(log: SessionLog, exchange: Exchange, instant_ns: int) -> bool:
-    """Whether it is newer than all of its source, and made after an instant of the recorder's RAW."""
+def sent(log: SessionLog, now: Reading, exchange: Exchange) -> Sent:
+    """What tells an exchange that comes now from one that is sent again, or is late."""
     watch = log.watches.of(exchange)
-    ahead = watch is None or watch.is_ahead(exchange)
-    return ahead and (log.behind.prompt_ns(exchange) or 0) > instant_ns
+    return Sent(watch is None or watch.is_ahead(exchange), log.behind.prompt_ns(exchange, now))
 
 
 def pass_over(log: SessionLog, exchanges: Iterable[Exchange], now: Reading) -> list[EventLine]:
@@ -36,15 +38,41 @@ def pass_over(log: SessionLog, exchanges: Iterable[Exchange], now: Reading) -> l
     return [event for event in events if log.take_event(event, now)]
 
 
-def patience_ns(log: SessionLog, offline: Collection[str], now_ns: int) -> int | None:
+def awaited_until_ns(
+    log: SessionLog, stopping: Stopping, reach: Reach | None, silent_ns: int, now: Reading
+) -> int:
+    """Until when the end waits, by the recorder's RAW; 0: all has come that is known of.
+
+    The last exchange of a vehicle that had been silent for `silent_ns` is not awaited. For longer than what
+    is on its way takes, it is where results tell of exchanges that have not come, or where none comes: then
+    not the vehicle is silent but topside, and may be measuring.
+    """
+    patience = _patience_ns(log, reach, now.raw_ns)
+    began_ns = stopping.began_ns
+    heard = {
+        name for name, one in log.vehicles.items() if one.exchanges and began_ns - one.heard_ns <= silent_ns
+    }
+    until_ns = reach.awaited_until_ns(log.watches.heard) if reach else 0
+    for name, one in log.vehicles.items():
+        if stopping.has_heard({name}):
+            continue
+        untold = reach and name in heard and not one.is_told_of(began_ns, began_ns + AWAY_NS)
+        if untold or one.tells_of_more(began_ns - silent_ns):
+            until_ns = max(until_ns, began_ns + AWAY_NS)
+    if patience is None and until_ns <= now.raw_ns and stopping.has_heard(heard):
+        return 0
+    return max(stopping.deadline_ns(patience), until_ns)
+
+
+def _patience_ns(log: SessionLog, reach: Reach | None, now_ns: int) -> int | None:
     """How long what is missing is awaited after something new has come; None: nothing is.
 
-    Longer where what a topside sends waits before it is read here, and of one that is `offline`.
+    Longer where what a topside sends waits before it is read here, and of one that is away.
     """
     if not log.waiting:
         return None
     waits = (
-        AWAY_NS if topside in offline else PATIENCE_NS + log.behind.late_ns(topside, now_ns)
+        AWAY_NS if reach and reach.is_away(topside) else PATIENCE_NS + log.behind.late_ns(topside, now_ns)
         for topside in log.watches.awaited_of
     )
     return max(waits, default=0)

@@ -67,7 +67,7 @@ class RecorderAgent(MqttAgent):
         self._sleep = SleepCounter(clock)
         self._inbox = Inbox(settings.topic_root, PeerBudgets(settings))
         self._peer_log = PeerLog(_log, _LINES_PER_MINUTE)
-        self._topsides = TopsideDirectory()
+        self._topsides = TopsideDirectory(clock.raw_ns())
         self._clocks = ClockDirectory()
         self._own_disk = None if disk else DiskThread()
         self._sessions = Sessions(settings, disk or self._own_disk or in_thread)
@@ -110,6 +110,7 @@ class RecorderAgent(MqttAgent):
 
     def connected(self) -> None:
         """Subscribe, and publish every session's state."""
+        self._topsides.reach.note_connected(self._clock.raw_ns())
         self._connection.publish(self._status("online"))
         self._outbox.subscribe(self._sessions.active, reconnected=True)
         for session in self._sessions:
@@ -119,6 +120,7 @@ class RecorderAgent(MqttAgent):
 
     def disconnected(self, reason: str) -> None:
         """Topside keeps what is missed; it is requested once the broker is back."""
+        self._topsides.reach.note_disconnected(self._clock.raw_ns())
         _log.warning("lost the broker (%s); what is missed meanwhile is asked for afterwards", reason)
 
     def received(self, message: Incoming) -> None:
@@ -175,7 +177,7 @@ class RecorderAgent(MqttAgent):
         elif clock := command_rules.clock_of(letter):
             self._take_clock(*clock, now)
         elif letter.topic.kind is topics.TOPSIDE_STATUS:
-            self._take_status(letter.topic.topside or "", online=body == "online")
+            self._take_status(letter.topic.topside or "", now, online=body == "online")
         elif stored:  # a retained command is an old one
             self._inbox.drop("retained", "a command must not be retained", letter.incoming)
         elif isinstance(body, messages.StartCommand | messages.StopCommand):
@@ -186,8 +188,8 @@ class RecorderAgent(MqttAgent):
         for session in self._sessions.including(result.vehicle):
             session.take_result(result, now, stored=stored)
 
-    def _take_status(self, topside: str, *, online: bool) -> None:
-        if self._topsides.note_status(topside, online=online):
+    def _take_status(self, topside: str, now: Reading, *, online: bool) -> None:
+        if self._topsides.reach.note_status(topside, now.raw_ns, online=online):
             for session in self._sessions:
                 session.log.watches.request_all(topside)
 
@@ -250,7 +252,7 @@ class RecorderAgent(MqttAgent):
 
     def _update(self, session: SessionRecorder, now: Reading) -> None:
         name, alarm = session.recording.session, session.log.alarm
-        written, actions = session.log.written, session.update(now, self._topsides.offline)
+        written, actions = session.log.written, session.update(now, self._topsides.reach)
         if session.log.alarm and session.log.alarm != alarm:
             self._peer_log.warning(name, f"session {name}: {session.log.alarm}", now.raw_ns)
         if actions.refused:

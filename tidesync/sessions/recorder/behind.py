@@ -41,30 +41,29 @@ class Behind:
 
     def note(self, exchange: Exchange, now: Reading) -> None:
         """An exchange that is newer than those before it of its vehicle has come."""
-        difference_ns = exchange.topside_realtime_minus_raw_ns
-        if difference_ns is None:
-            return
+        difference = _difference(exchange, now)
         key = exchange.topside, exchange.topside_boot_id
-        if key not in self._least and len(self._least) >= _MOST:
+        if difference is None or (key not in self._least and len(self._least) >= _MOST):
             return
-        difference = (
-            now.raw_ns - (exchange.destination_ns - difference_ns),
-            (now.realtime_ns - exchange.destination_ns),
-        )
         self._least[key] = _least(difference, self._least.get(key, difference))
         least = _least(self._least[key], self._before.get(key, difference))
         behind_ns = min(difference[0] - least[0], difference[1] - least[1])
         self._reached[exchange.topside] = max(now.raw_ns - behind_ns, self._reached.get(exchange.topside, 0))
         self._found_ns = behind_ns if self._found_ns is None else min(self._found_ns, behind_ns)
 
-    def prompt_ns(self, exchange: Exchange) -> int | None:
-        """When it would have come had it waited nowhere; None while that is not known."""
-        difference_ns = exchange.topside_realtime_minus_raw_ns
+    def prompt_ns(self, exchange: Exchange, now: Reading) -> tuple[int, int] | None:
+        """When one that comes now would have come had it waited nowhere; None while that is not known.
+
+        First by RAW, then by what says later, RAW or realtime.
+        """
+        difference = _difference(exchange, now)
         key = exchange.topside, exchange.topside_boot_id
-        least = [each[key][0] for each in (self._least, self._before) if key in each]
-        if difference_ns is None or not least:
+        known = [each[key] for each in (self._least, self._before) if key in each]
+        if difference is None or not known:
             return None
-        return exchange.destination_ns - difference_ns + min(least)
+        least = _least(known[0], known[-1])
+        by_raw_ns, by_realtime_ns = (now.raw_ns - (difference[at] - least[at]) for at in (0, 1))
+        return by_raw_ns, max(by_raw_ns, by_realtime_ns)
 
     def note_any(self, topside: str, now_ns: int) -> None:
         """Something of a topside has come, new or not."""
@@ -94,6 +93,15 @@ class Behind:
     def forget(self) -> None:
         """The recorder's RAW stood still."""
         self._least, self._before, self._reached = {}, {}, {}
+
+
+def _difference(exchange: Exchange, now: Reading) -> tuple[int, int] | None:
+    """By RAW and by realtime, `now` less the exchange's end; None where topside's RAW is not known."""
+    difference_ns = exchange.topside_realtime_minus_raw_ns
+    if difference_ns is None:
+        return None
+    destination_ns = exchange.destination_ns
+    return now.raw_ns - (destination_ns - difference_ns), now.realtime_ns - destination_ns
 
 
 def _least(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from schemas.base import Message
 from schemas.clock_history import numbered
 from schemas.messages import BurstCommand, SessionState, Status
 from tidesync.sessions.recorder.clock_log import LIVE_NS
+from tidesync.sessions.recorder.reach import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,9 +31,10 @@ _MOST = 10_000
 class TopsideDirectory:
     """Which topside measures which vehicle, pure: known from results and statuses before a session starts."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_ns: int) -> None:
+        """`now_ns`: the recorder's RAW."""
+        self.reach = Reach(now_ns)
         self._results: dict[Stream, OffsetResult] = {}
-        self._online: dict[str, bool] = {}
 
     @property
     def results(self) -> Iterable[OffsetResult]:
@@ -45,18 +47,6 @@ class TopsideDirectory:
         if stream in self._results or len(self._results) < _MOST:
             self._results[stream] = result
 
-    def note_status(self, topside: str, *, online: bool) -> bool:
-        """Keep a topside's status, which is a hint; returns whether it is back."""
-        back = online and not self._online.get(topside, True)
-        if topside in self._online or len(self._online) < _MOST:
-            self._online[topside] = online
-        return back
-
-    @property
-    def offline(self) -> set[str]:
-        """Those whose status says so."""
-        return {topside for topside, online in self._online.items() if not online}
-
     def measured_by(self, vehicles: Iterable[str]) -> list[Stream]:
         """Which topsides to ask for a burst of each of `vehicles` (none: of all that are known)."""
         known: dict[str, list[str]] = {}
@@ -68,8 +58,7 @@ class TopsideDirectory:
         ]
 
     def _alive_of(self, known: list[str]) -> list[str]:
-        online = [topside for topside in known if self._online.get(topside, True)]
-        return online or [topside for topside, online in self._online.items() if online]
+        return [topside for topside in known if self.reach.is_online(topside)] or self.reach.online
 
 
 class ClockDirectory:

@@ -108,14 +108,6 @@ class SessionLog:
         began_ns = ns_from_utc(self.recording.started_at)
         return max(now.raw_ns - self._began_ns, now.realtime_ns - began_ns)
 
-    def heard_within(self, span_ns: int, now: Reading) -> set[str]:
-        """The vehicles of which an exchange was recorded in the last `span_ns`."""
-        return {
-            vehicle
-            for vehicle, log in self._vehicles.items()
-            if log.exchanges and now.raw_ns - log.heard_ns <= span_ns
-        }
-
     def expect(self, vehicle: str, exchanges: int, now: Reading) -> None:
         """A vehicle has so many exchanges, as far as is known before `restore`."""
         self._log(vehicle, now).exchanges = exchanges

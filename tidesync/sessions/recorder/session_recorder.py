@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidesync.sessions.recorder import resend
 from tidesync.sessions.recorder.actions import Actions
-from tidesync.sessions.recorder.after_stop import is_after, pass_over, patience_ns
+from tidesync.sessions.recorder.after_stop import awaited_until_ns, pass_over, sent
 from tidesync.sessions.recorder.background import at_once
 from tidesync.sessions.recorder.claim import MOVED, MOVED_AT_END
 from tidesync.sessions.recorder.counts import SessionCounts, counts_of
@@ -19,7 +19,7 @@ from tidesync.sessions.recorder.store import SessionStore
 from tidesync.sessions.recorder.upkeep import MOST_URGENT, Upkeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from runtime.clock import Reading
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.clock_pieces import Owner
     from tidesync.sessions.recorder.background import Background
     from tidesync.sessions.recorder.closing import Closing
+    from tidesync.sessions.recorder.reach import Reach
     from tidesync.sessions.recorder.recording import Recording
     from tidesync.sessions.recorder.resumption import Resumed
     from tidesync.sessions.recorder.settings import RecorderSettings
@@ -154,7 +155,7 @@ class SessionRecorder:
         if self.phase == "recording" and self._held is None:
             self.phase = "stopping"
             self.next_update_ns = now.raw_ns
-            self._stopping = Stopping(self.log.newest_ns, self._settings.stop_wait_s, now.raw_ns)
+            self._stopping = Stopping(self._settings.stop_wait_s, now.raw_ns)
             self.log.await_last(now)
 
     def take_batch(self, exchanges: Sequence[Exchange], batch: int, now: Reading) -> None:
@@ -162,8 +163,7 @@ class SessionRecorder:
         if self._hold(partial(self.take_batch, exchanges, batch, now), len(exchanges)) or self.store.full:
             return
         if self._stopping:
-            knows = partial(is_after, self.log), self.log.behind.prompt_ns
-            exchanges, passed = self._stopping.wanted(exchanges, *knows)
+            exchanges, passed = self._stopping.wanted(exchanges, partial(sent, self.log, now), now.raw_ns)
             self.store.add(events=pass_over(self.log, passed, now))
         new = self.log.take(exchanges, batch, now)
         self.store.add(new.exchanges, new.events)
@@ -204,8 +204,8 @@ class SessionRecorder:
         self.log.slept(slept_ns, now)
         self.next_update_ns = now.raw_ns
 
-    def update(self, now: Reading, offline: Collection[str] = ()) -> Actions:
-        """What is due about once a second: alarm, missing exchanges, files. `offline`: topsides that are."""
+    def update(self, now: Reading, reach: Reach | None = None) -> Actions:
+        """What is due about once a second: alarm, missing exchanges, files. No `reach`: nobody was away."""
         self._updated_ns, self.next_update_ns = now.raw_ns, now.raw_ns + round(self._settings.update_s * 1e9)
         actions = Actions(refused=self.log.newly_refused())
         if self._held is not None:
@@ -217,7 +217,7 @@ class SessionRecorder:
             actions.lost = list(map(resend.sentence_of_lost, self.log.clock.give_up()))
             requests = self.log.requests(now), self.log.clock.requests(now.raw_ns)
             actions.resend = resend.of_all(self.recording.recorder, *requests, now.raw_ns)
-        if self.phase == "stopping" and self._is_complete(now, offline):
+        if self.phase == "stopping" and self._is_complete(now, reach):
             actions.lost += map(resend.sentence_of_lost, self.log.clock.end())
             self.store.add(events=self.log.end(now))
             self.phase = "ending"
@@ -273,15 +273,14 @@ class SessionRecorder:
         elif not self._ended:
             self.log.alarm = MOVED_AT_END
 
-    def _is_complete(self, now: Reading, offline: Collection[str]) -> bool:
+    def _is_complete(self, now: Reading, reach: Reach | None) -> bool:
         """Whether the last exchanges have come, or will not come any more."""
         assert self._stopping is not None
-        heard = self.log.heard_within(round(self._settings.alarm_s * 1e9), now)
-        patience = patience_ns(self.log, offline, now.raw_ns)
-        deadline_ns = self._stopping.deadline_ns(patience)
-        if (patience is None and self._stopping.has_heard(heard)) or now.raw_ns >= deadline_ns:
+        silent_ns = round(self._settings.alarm_s * 1e9)
+        until_ns = awaited_until_ns(self.log, self._stopping, reach, silent_ns, now)
+        if now.raw_ns >= until_ns:
             return True
-        self.next_update_ns = min(self.next_update_ns, deadline_ns)
+        self.next_update_ns = min(self.next_update_ns, until_ns)
         return False
 
     def _disk_has(self, it: bool, now: Reading) -> bool:

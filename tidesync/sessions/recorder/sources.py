@@ -102,6 +102,12 @@ class SourceWatches:
         return any(watch.waiting for _, watch in self)
 
     @property
+    def heard(self) -> Iterator[tuple[str, int]]:
+        """Each stream's topside, and when something new of the stream came last."""
+        for (_, topside), watches in self._streams.items():
+            yield topside, max(watch.heard_ns for watch in watches.values())
+
+    @property
     def awaited_of(self) -> set[str]:
         """The topsides of which something is missing that may still come."""
         return {source.topside for source, watch in self if watch.waiting}

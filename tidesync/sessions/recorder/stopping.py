@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from schemas.exchange import UDP
 from tidesync.sessions.recorder.missing_ranges import REPEAT_REQUEST_NS
 from tidesync.sessions.recorder.sources import MOST_STREAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from schemas.exchange import Exchange
     from tidesync.sessions.journal import Stream
@@ -20,24 +20,27 @@ ANSWER_NS = 3_000_000_000
 """A stop is answered when all is written, and no later than this."""
 PATIENCE_NS = 3 * REPEAT_REQUEST_NS
 """What a topside may have is awaited for so long after something new has come: three requests."""
-AWAY_NS = 20_000_000_000
-"""The same of one that is offline: its network may come back."""
 HELD_NS = 1_200_000_000
 """A direct exchange waits for its transmit stamp for a second at most: others overtake it."""
 LONGEST_STOP_NS = 600_000_000_000
 """Exchanges that are coming back delay the end up to this."""
 
 
+class Sent(NamedTuple):
+    """What is known of an exchange at its arrival."""
+
+    ahead: bool
+    """Whether it is newer than all of its source."""
+    prompt_ns: tuple[int, int] | None
+    """When it would have come had it waited nowhere, by RAW and by what says later; None: not known."""
+
+
 class Stopping:
-    """Begun at a stop; `newest_ns` is topside's realtime at the newest exchange of each vehicle by then.
+    """Begun at a stop, of which an operator waits for the answer. Instants are the recorder's RAW."""
 
-    Other instants are the recorder's RAW.
-    """
-
-    def __init__(self, newest_ns: Mapping[str, int], wait_s: float, now_ns: int) -> None:
-        self._newest_ns = newest_ns
+    def __init__(self, wait_s: float, now_ns: int) -> None:
         self._wait_ns = round(wait_s * 1e9)
-        self._began_ns = self._recorded_ns = now_ns
+        self.began_ns = self._recorded_ns = self._coming_ns = now_ns
         self._heard: set[str] = set()
         self._direct: set[str] = set()
         """Vehicles that were measured directly since."""
@@ -48,51 +51,52 @@ class Stopping:
 
         `saved`: the end takes long, and a restart would go on with it.
         """
-        return saved or now_ns - self._began_ns >= ANSWER_NS
+        return saved or now_ns - self.began_ns >= ANSWER_NS
 
     def note_recorded(self, now_ns: int) -> None:
         """Something new has come."""
         self._recorded_ns = now_ns
 
     def wanted(
-        self,
-        exchanges: Iterable[Exchange],
-        is_after: Callable[[Exchange, int], bool],
-        prompt_ns: Callable[[Exchange], int | None],
+        self, exchanges: Iterable[Exchange], sent: Callable[[Exchange], Sent], now_ns: int
     ) -> tuple[list[Exchange], list[Exchange]]:
-        """Those to record, and those of after the stop; each stream's first shows what is missing before.
-
-        `is_after`: whether an exchange is new, and from after an instant. `prompt_ns`: when it would have
-        come had it waited nowhere, if that is known.
-        """
+        """Those to record, and those of after the stop; each stream's first shows what is missing before."""
         taken: list[Exchange] = []
         passed: list[Exchange] = []
         for exchange in exchanges:
+            ahead, prompt_ns = sent(exchange)
             if exchange.method == UDP.name:
                 self._direct.add(exchange.vehicle)
-            if self._is_last(exchange, prompt_ns(exchange)):
-                self._heard.add(exchange.vehicle)
-            after = is_after(exchange, self._began_ns + ANSWER_NS) and not self._is_first(exchange)
-            (passed if after else taken).append(exchange)
+            if ahead:
+                self._note(exchange.vehicle, prompt_ns, now_ns)
+            after = ahead and prompt_ns is not None and prompt_ns[0] > self.began_ns + ANSWER_NS
+            (passed if after and not self._is_first(exchange) else taken).append(exchange)
         return taken, passed
 
-    def _is_last(self, exchange: Exchange, came_ns: int | None) -> bool:
-        """Whether all of its vehicle until the stop have come: it is newer, and was sent after the stop."""
-        if exchange.destination_ns <= self._newest_ns.get(exchange.vehicle, 0):
-            return False
-        held_ns = HELD_NS if exchange.vehicle in self._direct else 0
-        return came_ns is None or came_ns > self._began_ns + held_ns
+    def _note(self, vehicle: str, prompt_ns: tuple[int, int] | None, now_ns: int) -> None:
+        """All of a vehicle until the stop have come once one comes that was sent after it; till then more do.
+
+        Not all clocks say that where one was set or its machine slept: then it is not waited for.
+        """
+        last_ns = self.began_ns + (HELD_NS if vehicle in self._direct else 0)
+        if prompt_ns is None or prompt_ns[0] > last_ns:
+            self._heard.add(vehicle)
+        elif vehicle not in self._heard and prompt_ns[1] <= last_ns:
+            self._coming_ns = now_ns
 
     def has_heard(self, vehicles: set[str]) -> bool:
         """Whether the last exchanges of all these have come."""
         return vehicles <= self._heard
 
     def deadline_ns(self, patience_ns: int | None) -> int:
-        """Until when to wait: for `patience_ns` after something new has come while something is missing."""
-        if patience_ns is None:
-            return self._began_ns + self._wait_ns
-        wait_ns = max(self._wait_ns, patience_ns)
-        return min(max(self._began_ns, self._recorded_ns) + wait_ns, self._began_ns + LONGEST_STOP_NS)
+        """Until when to wait: for `patience_ns` after something new has come while something is missing.
+
+        Else for the last exchanges, while those before them come.
+        """
+        until_ns = self._coming_ns + self._wait_ns
+        if patience_ns is not None:
+            until_ns = max(until_ns, self._recorded_ns + max(self._wait_ns, patience_ns))
+        return min(until_ns, self.began_ns + LONGEST_STOP_NS)
 
     def _is_first(self, exchange: Exchange) -> bool:
         stream = exchange.vehicle, exchange.topside

@@ -32,6 +32,9 @@ MOST_TOPSIDES = 64
 CURRENT_NS = 5_000_000_000
 """A retained result older than this, by its own stamp, says nothing about now."""
 
+_ON_ITS_WAY_NS = 3_000_000_000
+"""Exchanges come by so much later than results that tell of them: direct ones wait, and then for others."""
+
 
 @dataclass(frozen=True, slots=True)
 class VehicleCounts:
@@ -150,6 +153,21 @@ class VehicleLog:
             return []
         return [Outage(vehicle=self.vehicle, at=utc_from_ns(since_ns), until=utc_from_ns(now.realtime_ns))]
 
+    def tells_of_more(self, since_ns: int) -> bool:
+        """Whether a result that came since then, by RAW, is of later exchanges than have come."""
+        came_ns = (self.last_exchange_ns or 0) + _ON_ITS_WAY_NS
+        return any(
+            heard_ns >= since_ns and (_last_exchange_ns(result) or 0) > came_ns
+            for result, heard_ns in self._results.values()
+        )
+
+    def is_told_of(self, since_ns: int, until_ns: int) -> bool:
+        """Whether a result came since then, or none is due until then; by RAW."""
+        return any(
+            heard_ns >= since_ns or heard_ns + (result.interval_s or 0) * 1e9 > until_ns
+            for result, heard_ns in self._results.values()
+        )
+
     def note_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Use a result if it may be used; returns whether it is the first with an offset.
 
@@ -215,6 +233,13 @@ class VehicleLog:
         if not others or exchange.destination_ns < (self.last_exchange_ns or 0):
             return []  # the first, or sent again from an earlier boot
         return [Reboot(vehicle=self.vehicle, at=utc_from_ns(exchange.destination_ns), boot_id=boot_id)]
+
+
+def _last_exchange_ns(result: OffsetResult) -> int | None:
+    """Topside's realtime at the end of the last exchange; None: there is none."""
+    if result.measured_at is None or result.age_s is None:
+        return None
+    return ns_from_utc(result.measured_at) - round(result.age_s * 1e9)
 
 
 def _current(result: OffsetResult, now: Reading) -> bool:

@@ -21,7 +21,7 @@ def reach():
 @pytest.fixture
 def session(tmp_path, reach):
     """Of a vehicle that is heard at 1 and 2 s."""
-    settings = RecorderSettings(root=tmp_path, broker="mqtt://localhost")
+    settings = RecorderSettings(root=tmp_path, broker="mqtt://localhost", stop_wait_s=1)
     made = SessionRecorder(recording(), tmp_path / "session_s1", settings, at(0))
     made.take_batch([exchange(0, 1), exchange(1, 2)], 0, at(2))
     made.update(at(2), reach)

@@ -28,7 +28,7 @@ class SlowDisk:
 
 
 def recorder(root, disk=None, **changes):
-    settings = RecorderSettings(root=root, broker="mqtt://localhost", metadata_s=30)
+    settings = RecorderSettings(root=root, broker="mqtt://localhost", metadata_s=30, stop_wait_s=1)
     folder = root / "m" / "session_s1"
     return SessionRecorder(recording(**changes), folder, settings, at(0), *([disk] if disk else []))
 
@@ -249,7 +249,7 @@ def test_a_recorder_that_is_killed_while_it_finishes_a_session_finishes_it_when_
     session.stop("r2", at(3))
     session.update(at(4.1))
     saved = Recording.decode(session.store.folder.recording_path.read_bytes())
-    settings = RecorderSettings(root=tmp_path, broker="mqtt://localhost")
+    settings = RecorderSettings(root=tmp_path, broker="mqtt://localhost", stop_wait_s=1)
     again = SessionRecorder(saved, session.store.folder.path, settings, at(10))
     assert again.begin_to_resume(at(10))
     again.resumed(again.read_folder(at(10)), at(10))

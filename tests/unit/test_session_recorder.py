@@ -11,7 +11,7 @@ from tidesync.sessions.recorder.settings import RecorderSettings
 
 @pytest.fixture
 def session(tmp_path):
-    settings = RecorderSettings(root=tmp_path, broker="mqtt://localhost")
+    settings = RecorderSettings(root=tmp_path, broker="mqtt://localhost", stop_wait_s=1)
     made = SessionRecorder(recording(), tmp_path / "session_s1", settings, at(0))
     made.take_batch([exchange(0, 1), exchange(3, 2)], 0, at(2))
     made.update(at(2))

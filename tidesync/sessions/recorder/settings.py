@@ -33,7 +33,7 @@ class RecorderSettings(BudgetSettings, MetricsSettings, AgentSettings):
         8.0, ge=0.5, le=3600, description="Seconds without an exchange of a vehicle until the alarm"
     )
     stop_wait_s: float = Field(
-        1.0, ge=0, le=30, description="Seconds to wait for the last exchanges at a stop"
+        1.5, ge=0, le=30, description="Seconds to wait for the last exchanges at a stop"
     )
     memory_exchanges: int = Field(
         100_000,

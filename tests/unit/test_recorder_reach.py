@@ -90,6 +90,14 @@ def test_exchanges_of_which_results_tell_are_awaited(session, reach, measured_s,
     assert ends(session, reach, range(31, 100)) == ends_s
 
 
+def test_they_are_awaited_for_a_minute_while_results_go_on_to_tell_of_them(session, reach):
+    session.stop("r2", at(31))
+    for second in range(30, 91):
+        told(session, second, second - 1)
+        assert not session.update(at(second), reach).smooth
+    assert session.update(at(91), reach).smooth
+
+
 def test_a_vehicle_that_was_heard_shortly_before_is_awaited_while_its_topside_is_silent_too(session, reach):
     """Its status comes late, if at all."""
     told(session, 2.2, 2, interval_s=1.0)

@@ -153,13 +153,16 @@ class VehicleLog:
             return []
         return [Outage(vehicle=self.vehicle, at=utc_from_ns(since_ns), until=utc_from_ns(now.realtime_ns))]
 
-    def tells_of_more(self, since_ns: int) -> bool:
-        """Whether a result that came since then, by RAW, is of later exchanges than have come."""
+    @property
+    def told_of_more_ns(self) -> int | None:
+        """When a result came last, by RAW, that is of later exchanges than have come; None: none is."""
         came_ns = (self.last_exchange_ns or 0) + _ON_ITS_WAY_NS
-        return any(
-            heard_ns >= since_ns and (_last_exchange_ns(result) or 0) > came_ns
+        told = [
+            heard_ns
             for result, heard_ns in self._results.values()
-        )
+            if (_last_exchange_ns(result) or 0) > came_ns
+        ]
+        return max(told, default=None)
 
     def is_told_of(self, since_ns: int, until_ns: int) -> bool:
         """Whether a result came since then, or none is due until then; by RAW."""

@@ -28,7 +28,7 @@ def session(tmp_path, reach):
     return made
 
 
-def told(session, second, last_s, **changes):
+def reported(session, second, last_s, **changes):
     """A result comes, of exchanges until `last_s`."""
     measured_at = utc_from_ns(at(last_s + 2).realtime_ns)
     session.take_result(result(measured_at=measured_at, age_s=2.0, **changes), at(second), stored=False)
@@ -85,7 +85,7 @@ def test_a_recorder_without_a_broker_waits_for_it(session, reach):
 @pytest.mark.parametrize(("measured_s", "ends_s"), [(4, 31), (20, 31 + AWAY_S)])
 def test_exchanges_of_which_results_tell_are_awaited(session, reach, measured_s, ends_s):
     """They come at once, and exchanges wait at the broker; or the vehicle has been silent for long."""
-    told(session, 30, measured_s)
+    reported(session, 30, measured_s)
     session.stop("r2", at(31))
     assert ends(session, reach, range(31, 100)) == ends_s
 
@@ -93,20 +93,22 @@ def test_exchanges_of_which_results_tell_are_awaited(session, reach, measured_s,
 def test_they_are_awaited_for_a_minute_while_results_go_on_to_tell_of_them(session, reach):
     session.stop("r2", at(31))
     for second in range(30, 91):
-        told(session, second, second - 1)
+        reported(session, second, second - 1)
         assert not session.update(at(second), reach).smooth
     assert session.update(at(91), reach).smooth
 
 
 def test_a_vehicle_that_was_heard_shortly_before_is_awaited_while_its_topside_is_silent_too(session, reach):
     """Its status comes late, if at all."""
-    told(session, 2.2, 2, interval_s=1.0)
+    reported(session, 2.2, 2, interval_s=1.0)
     session.stop("r2", at(3))
     assert ends(session, reach, range(4, 100)) == 3 + AWAY_S
 
 
-@pytest.mark.parametrize(("told_s", "interval_s"), [(3.5, 1.0), (2.2, 60.0)])
-def test_it_is_not_while_its_topside_is_heard_or_is_to_be_heard_seldom(session, reach, told_s, interval_s):
+@pytest.mark.parametrize(("reported_s", "interval_s"), [(3.5, 1.0), (2.2, 60.0)])
+def test_it_is_not_while_its_topside_is_heard_or_is_to_be_heard_seldom(
+    session, reach, reported_s, interval_s
+):
     session.stop("r2", at(3))
-    told(session, told_s, 2, interval_s=interval_s)
+    reported(session, reported_s, 2, interval_s=interval_s)
     assert ends(session, reach, range(3, 100)) == 4

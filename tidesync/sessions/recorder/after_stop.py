@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.recorder.reach import AWAY_NS
-from tidesync.sessions.recorder.stopping import LONGEST_TOLD_NS, PATIENCE_NS, Sent
+from tidesync.sessions.recorder.stopping import LONGEST_REPORTED_NS, PATIENCE_NS, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,10 +56,10 @@ def awaited_until_ns(
     for name, one in log.vehicles.items():
         if stopping.has_heard({name}):
             continue
-        more_ns = one.told_of_more_ns
+        more_ns = one.reported_more_ns
         if more_ns is not None and more_ns >= began_ns - silent_ns:
-            until_ns = max(until_ns, min(max(began_ns, more_ns) + AWAY_NS, began_ns + LONGEST_TOLD_NS))
-        elif reach and name in heard and not one.is_told_of(began_ns, began_ns + AWAY_NS):
+            until_ns = max(until_ns, min(max(began_ns, more_ns) + AWAY_NS, began_ns + LONGEST_REPORTED_NS))
+        elif reach and name in heard and not one.is_reported(began_ns, began_ns + AWAY_NS):
             until_ns = max(until_ns, began_ns + AWAY_NS)
     if patience is None and until_ns <= now.raw_ns and stopping.has_heard(heard):
         return 0

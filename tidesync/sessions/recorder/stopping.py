@@ -22,7 +22,7 @@ PATIENCE_NS = 3 * REPEAT_REQUEST_NS
 """What a topside may have is awaited for so long after something new has come: three requests."""
 HELD_NS = 1_200_000_000
 """A direct exchange waits for its transmit stamp for a second at most: others overtake it."""
-LONGEST_TOLD_NS = 60_000_000_000
+LONGEST_REPORTED_NS = 60_000_000_000
 """Exchanges of which results go on telling, while none comes, delay it up to this."""
 LONGEST_STOP_NS = 600_000_000_000
 """Exchanges that are coming back delay the end up to this."""

@@ -154,17 +154,17 @@ class VehicleLog:
         return [Outage(vehicle=self.vehicle, at=utc_from_ns(since_ns), until=utc_from_ns(now.realtime_ns))]
 
     @property
-    def told_of_more_ns(self) -> int | None:
+    def reported_more_ns(self) -> int | None:
         """When a result came last, by RAW, that is of later exchanges than have come; None: none is."""
         came_ns = (self.last_exchange_ns or 0) + _ON_ITS_WAY_NS
-        told = [
+        reported = [
             heard_ns
             for result, heard_ns in self._results.values()
             if (_last_exchange_ns(result) or 0) > came_ns
         ]
-        return max(told, default=None)
+        return max(reported, default=None)
 
-    def is_told_of(self, since_ns: int, until_ns: int) -> bool:
+    def is_reported(self, since_ns: int, until_ns: int) -> bool:
         """Whether a result came since then, or none is due until then; by RAW."""
         return any(
             heard_ns >= since_ns or heard_ns + (result.interval_s or 0) * 1e9 > until_ns

@@ -67,7 +67,7 @@ def test_a_topside_that_is_offline_may_come_back(session, reach, stop_s):
     assert ends(session, reach, range(stop_s, 100)) == 10 + AWAY_S
 
 
-def test_one_that_is_back_is_awaited_anew_and_a_stop_long_after_is_as_ever(session, reach):
+def test_one_that_is_back_is_awaited_again_and_a_stop_long_after_is_as_ever(session, reach):
     reach.note_status("topside", at(10).raw_ns, online=False)
     assert reach.note_status("topside", at(25).raw_ns, online=True)
     assert not reach.note_status("topside", at(35).raw_ns, online=True)

@@ -105,8 +105,7 @@ class _Ceiling:
 
     def both(self, at_s: float) -> tuple[float, float]:
         """The ceiling (ns) and the greatest drift (ns/s) at `at_s`."""
-        ceiling = self.at(at_s)
-        return ceiling, self.drift(at_s)
+        return self.at(at_s), self.drift(at_s)
 
     def _extrapolated(self, at_s: float) -> tuple[float, float]:
         """The held bound at `at_s` along the greatest drift that the opposite one allows; that drift."""

@@ -98,12 +98,12 @@ class Soak:
             path = fleet.session("start", "--mission", _MISSION, "--name", _SESSION)["path"]
             self._disturb(fleet, verdict)
             fleet.session("stop", _SESSION)
-            said = claimed(wait_until_written(fleet.folder(path), self._plan.heal_s))
+            counted = claimed(wait_until_written(fleet.folder(path), self._plan.heal_s))
         verdict.note("results", fleet.checker.results, at_least=10)
         verdict.note("results wrong", len(fleet.checker.wrong), wanted=0)
         journal, faults = fleet.journal(path)
         verdict.note("exchanges recorded", len(journal.exchanges), at_least=50)
-        verdict.note("said to be recorded", said, wanted=len(journal.exchanges))
+        verdict.note("said to be recorded", counted, wanted=len(journal.exchanges))
         verdict.note("malformed", journal.malformed, wanted=0)
         verdict.failures += faults
         return verdict

@@ -135,7 +135,7 @@ def _current(prefix: str, row: VehicleView) -> dict[str, str]:
 
 
 def _numbers(row: VehicleView) -> Iterator[tuple[str, str]]:
-    """Each number that is known, with the decimals that the max error deserves; bounds are rounded outward."""
+    """Each number that is known, with the decimals that the max error deserves; bounds rounded outward."""
     decimals = decimals_of(row.max_error_ms, _LEAST_DECIMALS)
     for key, field in NUMBERS.items():
         value = getattr(row, field)

@@ -8,6 +8,7 @@ from tests.unit.test_recorder_session import at, exchange, recording
 from tests.unit.test_session_recorder import connected
 from tidesync.sessions.recorder.reach import AWAY_NS
 from tidesync.sessions.recorder.session_recorder import SessionRecorder
+from tidesync.sessions.recorder.sessions import Sessions
 from tidesync.sessions.recorder.settings import RecorderSettings
 
 AWAY_S = AWAY_NS / 1e9
@@ -188,3 +189,16 @@ def test_a_stop_is_answered_after_three_seconds_though_updates_are_rare(tmp_path
     assert session.next_update_ns == at(6).raw_ns
     session.update(at(6), reach)
     assert (session.state.state, session.state.closing) == ("stopped", True)
+
+
+def test_a_recorder_that_ends_meanwhile_does_not_give_up_what_it_waits_for(tmp_path, reach):
+    """Its next process goes on to wait."""
+    sessions = Sessions(RecorderSettings(root=tmp_path, broker="mqtt://localhost", alarm_s=5))
+    session = sessions.open(recording(), at(0))
+    session.take_batch([exchange(0, 1), exchange(1, 2)], 0, at(2))
+    session.update(at(2), reach)
+    reach.note_status("topside", at(10).raw_ns, online=False)
+    session.stop("r2", at(12))
+    assert not session.update(at(16), reach).smooth
+    assert list(sessions.suspend(at(17), reach)) == [session]
+    assert session.active

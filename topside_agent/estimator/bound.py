@@ -69,7 +69,7 @@ class _Ceiling:
     """
 
     def __init__(self, limits: ClockLimits) -> None:
-        self._limits = limits
+        self._rate, self._wander, _ = limits
         self._held = _Point(0.0, inf)
         self._opposite: _Point | None = None
         self._slope = limits.rate
@@ -86,15 +86,16 @@ class _Ceiling:
         After the newest bound the extreme line is extrapolated with the wander since then. Before it only the
         rate limit applies.
         """
-        rate, newest_s = self._limits.rate, self.newest_s
+        newest_s = self.newest_s
         if at_s < newest_s:
-            return min(self._extrapolated(at_s)[0], self._cone + rate * (2 * newest_s - at_s))
+            return min(self._extrapolated(at_s)[0], self._cone + self._rate * (2 * newest_s - at_s))
         if self._at_newest is None:
             self._at_newest = self._extrapolated(newest_s)
         line, drift = self._at_newest
-        ahead_s = at_s - newest_s
-        line += (drift + self._limits.wander * sqrt(ahead_s)) * ahead_s
-        return min(line, self._cone + rate * at_s)
+        if at_s > newest_s:
+            ahead_s = at_s - newest_s
+            line += (drift + self._wander * sqrt(ahead_s)) * ahead_s
+        return min(line, self._cone + self._rate * at_s)
 
     def drift(self, at_s: float) -> float:
         """The greatest drift at `at_s` (ns/s)."""
@@ -104,13 +105,11 @@ class _Ceiling:
 
     def both(self, at_s: float) -> tuple[float, float]:
         """The ceiling (ns) and the greatest drift (ns/s) at `at_s`."""
-        ceiling = self.at(at_s)
-        known = self._at_newest if at_s == self.newest_s else None
-        return ceiling, (known or self._extrapolated(at_s))[1]
+        return self.at(at_s), self.drift(at_s)
 
     def _extrapolated(self, at_s: float) -> tuple[float, float]:
         """The held bound at `at_s` along the greatest drift that the opposite one allows; that drift."""
-        (rate, wander, _), opposite = self._limits, self._opposite
+        rate, wander, opposite = self._rate, self._wander, self._opposite
         held_s, held_ns = self._held
         span_s = at_s - held_s
         if span_s < 0:
@@ -128,11 +127,12 @@ class _Ceiling:
         """Add the bound `ns` at `at_s`."""
         self._at_newest = None
         self.newest_s = max(self.newest_s, at_s)
-        self._cone = min(self._cone, ns - self._limits.rate * at_s)
-        later_s = at_s - self._held.at_s
-        limit = self._held.ns + self._slope * later_s
+        self._cone = min(self._cone, ns - self._rate * at_s)
+        held_s, held_ns = self._held
+        later_s = at_s - held_s
+        limit = held_ns + self._slope * later_s
         if later_s < 0 and self._opposite is not None:  # a late exchange
-            limit -= self._limits.wander * -later_s * sqrt(-later_s)
+            limit -= self._wander * -later_s * sqrt(-later_s)
             if at_s <= self._opposite.at_s:
                 return
         if ns <= limit:
@@ -154,7 +154,7 @@ class _Ceiling:
             if apart_s <= 0:
                 return False
             before, drift = drift, float(side.eased[i] - opposite.eased[j]) / apart_s
-            if drift < -self._limits.rate:
+            if drift < -self._rate:
                 return False
             self._held, self._opposite = side.point(i), opposite.point(j)
             if drift >= before:  # over years the rounding exceeds `ROUNDING_NS`: it gets no nearer

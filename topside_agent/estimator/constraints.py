@@ -173,8 +173,9 @@ class _Boot:
 
     def admits(self, raw_ns: int, difference_ns: int) -> bool:
         """Whether an exchange belongs to this boot: newer than all, or late with a known difference."""
-        near = (abs(difference_ns - known) <= SAME_BOOT_NS for known in reversed(self.differences))
-        return not self.places or raw_ns >= self.newest_raw_ns or any(near)
+        if not self.places or raw_ns >= self.newest_raw_ns:
+            return True
+        return any(abs(difference_ns - known) <= SAME_BOOT_NS for known in reversed(self.differences))
 
     def add(self, raw_ns: int, difference_ns: int, place: int) -> None:
         """Add the exchange at this place of the journal."""
@@ -203,8 +204,10 @@ def in_order(exchanges: Iterable[Exchange]) -> Exchanges:
     for place, (destination_ns, stated_ns) in enumerate(numbers):
         difference_ns = difference_ns if stated_ns == NULL else stated_ns
         raw_ns = destination_ns - difference_ns
-        boot = next((boot for boot in reversed(boots) if boot.admits(raw_ns, difference_ns)), None)
-        if boot is None:
+        for boot in reversed(boots):
+            if boot.admits(raw_ns, difference_ns):
+                break
+        else:
             boot = _Boot()
             boots.append(boot)
         boot.add(raw_ns, difference_ns, place)

@@ -85,6 +85,16 @@ def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
     return rates[-1], min(most / STEADY, FASTEST) if steady and followed else FASTEST
 
 
+def rate_of(readings: Sequence[Reading]) -> float:
+    """The first of `slew_of`, alone."""
+    rate, moves = 0.0, False
+    for (before_ns, before, coarse_ns), (now_ns, now, also_ns) in pairwise(readings):
+        elapsed_ns, moved_ns, within_ns = now_ns - before_ns, now - before, also_ns + coarse_ns
+        if elapsed_ns > 0 and abs(moved_ns) <= FASTEST * elapsed_ns + within_ns:
+            rate, moves = moved_ns / elapsed_ns, moves or abs(moved_ns) > within_ns
+    return rate if moves else 0.0
+
+
 def unexplained_ns(readings: Sequence[Reading], *, blurred: bool = False) -> float:
     """As `slews.unexplained_ns`, with what both readings resolve; the whole move where a rate explains less.
 

@@ -100,7 +100,7 @@ class OffsetEstimator:
 
     def _add_next(self, new: Seen, last: Seen, timebase: Timebase) -> Added:
         constraint = new.constraint
-        slews = Slews(self._pi.slew[0], self._topside.slew[0])
+        slews = Slews(self._pi.rate, self._topside.rate)
         broken = break_before(
             new, last, lambda jump_ns: timebase.admits(constraint, jump_ns), self.settings, slews
         )

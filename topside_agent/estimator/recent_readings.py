@@ -17,15 +17,32 @@ _KEPT = 3
 
 
 class RecentReadings:
-    """The last three readings of one clock; what they show is computed once, and at rest not at all."""
+    """The last three readings of one clock; what they show is computed once, if it is asked for."""
 
     def __init__(self) -> None:
         self._readings: Sequence[Reading] = []
         self._rests = self._rested = False
-        self.slew = slew_of(())
+        self.rate = 0.0
+        """The first of `slew`."""
+        self._slew: tuple[float, float] | None = slew_of(())
+        self._unexplained_ns: float | None = 0.0
+        self._shown: tuple[Sequence[Reading], bool] = [], False
+        """Where exchanges came directly: the readings that show it, and whether they are blurred."""
+
+    @property
+    def slew(self) -> tuple[float, float]:
         """As `slew_of`."""
-        self.unexplained_ns = 0.0
+        if self._slew is None:
+            self._slew = direct_slews.slew_of(self._shown[0])
+        return self._slew
+
+    @property
+    def unexplained_ns(self) -> float:
         """As `unexplained_ns`."""
+        if self._unexplained_ns is None:
+            readings, blurred = self._shown
+            self._unexplained_ns = direct_slews.unexplained_ns(readings, blurred=blurred)
+        return self._unexplained_ns
 
     def add(self, now: Reading, *, cut: bool) -> None:
         """Take in the next reading, before which a `cut` was made or not; see `with_next`."""
@@ -37,9 +54,10 @@ class RecentReadings:
         readings = self._readings = with_next(before, now, cut=cut, rate=rate)
         self._rests = not cut and bool(before) and rests(before[-1], now)
         if self._rests and (rested or len(before) == 1):
-            self.slew, self.unexplained_ns = (0.0, 0.0), 0.0
+            self._slew, self._unexplained_ns = (0.0, 0.0), 0.0
         else:
-            self.slew, self.unexplained_ns = slew_of(readings), unexplained_ns(readings)
+            self._slew, self._unexplained_ns = slew_of(readings), unexplained_ns(readings)
+        self.rate = self._slew[0]
         self._rested = self._rests and rested and len(readings) == _KEPT
 
     def add_directly(self, now: Reading, *, cut: bool, delay_ns: int, direct: bool) -> None:
@@ -48,11 +66,11 @@ class RecentReadings:
         last = before[-1] if before and not cut else None
         if last and direct and direct_slews.follows_at_once(last, now, delay_ns):
             return
-        rate = direct_slews.slew_of(before[-2:])[0] if cut else 0.0
+        rate = direct_slews.rate_of(before[-2:]) if cut else 0.0
         readings = with_next(before, now, cut=cut, rate=rate)
         blurred = not direct or (last is not None and direct_slews.is_blunt(last, now))
-        self.slew = direct_slews.slew_of(readings)
-        self.unexplained_ns = direct_slews.unexplained_ns(readings, blurred=blurred)
+        self.rate, self._slew, self._unexplained_ns = direct_slews.rate_of(readings), None, None
+        self._shown = readings, blurred
         if last is None or not direct_slews.is_blunt(last, now):
             self._readings = readings
 

@@ -452,6 +452,11 @@ def test_sign_and_bound_of_the_pretended_vehicle_are_broker_nodelay(offset_ms, v
     assert words in finding.found
 
 
+def test_the_bound_that_was_measured_is_not_shown_narrower_than_it_is():
+    measured = result(offset_ms=-150.2001, lower_ms=-150.2005, upper_ms=-150.1997, max_error_ms=0.00043)
+    assert "measured -150.20010 ± 0.00043 ms" in offset_sign(Outcome(measured, -150.2), "somewhere").found
+
+
 def test_what_the_broker_refuses_is_named_with_the_account():
     seen = Observations(subscribed=True, refused=("tidesync/v1/vehicle/+/info",))
     finding = broker_checks.subscriptions(SETTINGS, seen)

@@ -185,7 +185,7 @@ class SessionLog:
         self._began_ns -= slept_ns
         for log in self._vehicles.values():
             log.heard_ns -= slept_ns
-        self.behind.forget()
+        self.behind.slept(slept_ns)
         self.request_all(now)
 
     def await_last(self, now: Reading) -> None:
@@ -271,9 +271,8 @@ class SessionLog:
         self._slept_ns = 0
         self._note_measuring(exchange.topside)
         self.clock.note_exchange(exchange)
-        log = self._log(exchange.vehicle, now)
-        events = log.note_exchange(exchange, now)
-        if log.last_exchange_ns == exchange.destination_ns:
+        events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
+        if (watch := self.watches.of(exchange)) and watch.newest_ns == exchange.destination_ns:
             self.behind.note(exchange, now)
         new.events.extend(event for event in events if self.take_event(event, now))
 

@@ -72,7 +72,7 @@ def test_status_knows_vehicles_without_a_result_and_the_topsides(measured, mosqu
 
 def test_status_of_one_vehicle_is_shown_key_by_key_and_an_unknown_one_is_exit_one(measured):
     output = tidesync("status", "rov1", "--broker", measured.url).stdout
-    assert re.search(r"^Offset +: -\d+\.\d{4} ms \(the vehicle is behind topside\)$", output, re.MULTILINE)
+    assert re.search(r"^Offset +: -\d+\.\d{4,6} ms \(the vehicle is behind topside\)$", output, re.MULTILINE)
     assert re.search(r"^Agent +: ", output, re.MULTILINE)
     unknown = tidesync("status", "rov9", "--broker", measured.url)
     assert unknown.returncode == 1

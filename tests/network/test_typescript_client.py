@@ -86,7 +86,7 @@ def test_a_session_is_begun_and_ended_by_it_and_fuses(compiled, tmp_path):
         dashboard.start()
 
         def client(expression):
-            return under_node(compiled, expression, url=dashboard.url)
+            return under_node(compiled, expression, url=dashboard.url, timeoutMs=60_000)
 
         def locked():
             return [v for v in client("tidesync.vehicles()")["value"]["vehicles"] if v["state"] == "locked"]

@@ -202,3 +202,25 @@ def test_a_recorder_that_ends_meanwhile_does_not_give_up_what_it_waits_for(tmp_p
     assert not session.update(at(16), reach).smooth
     assert list(sessions.suspend(at(17), reach)) == [session]
     assert session.active
+
+
+@pytest.mark.parametrize("interval_s", [10, 60])
+def test_what_a_topside_that_publishes_seldom_has_finished_is_asked_for_at_the_stop(
+    session, reach, interval_s
+):
+    reported(session, 2.2, 2, interval_s=interval_s)
+    session.stop("r2", at(11))
+    ((owner, command),) = session.update(at(11), reach).resend
+    assert (owner, command.from_seq) == (("topside", "topside"), 2)
+    session.take_batch([exchange(seq, seq + 1) for seq in range(2, 10)], 1, at(11.2))
+    assert ends(session, reach, [each / 10 for each in range(112, 200)]) == 12.2
+    assert len(session.store.folder.read_exchanges().exchanges) == 10
+
+
+@pytest.mark.parametrize("last", [2**53 - 1, 2**53])
+def test_of_a_count_that_is_at_its_end_no_more_is_asked_for_than_there_can_be(session, reach, last):
+    session.take_batch([exchange(last, 2.1)], 1, at(2.2))
+    reported(session, 2.2, 2, interval_s=60)
+    session.stop("r2", at(11))
+    latest = [command.to_seq for _, command in session.update(at(11), reach).resend if command.to_seq >= last]
+    assert latest == [2**53] * (2**53 - last)

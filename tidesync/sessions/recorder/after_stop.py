@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidesync.sessions.journal import source_of
+from tidesync.sessions.recorder.piece_watch import LAST_NUMBER
 from tidesync.sessions.recorder.reach import AWAY_NS
 from tidesync.sessions.recorder.stopping import LONGEST_REPORTED_NS, PATIENCE_NS, Sent
 
@@ -13,9 +15,16 @@ if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.events import EventLine
     from schemas.exchange import Exchange
+    from tidesync.sessions.journal import Source
     from tidesync.sessions.recorder.reach import Reach
     from tidesync.sessions.recorder.session_log import SessionLog
     from tidesync.sessions.recorder.stopping import Stopping
+
+_RARE_NS = 6_000_000_000
+"""Results, with which exchanges come, are not waited for where they are so far apart or more."""
+_LATE_NS = 2_000_000_000
+_MOST_LATEST = 4000
+"""A minute's, the longest between results, at 50 a second."""
 
 
 def sent(log: SessionLog, now: Reading, exchange: Exchange) -> Sent:
@@ -39,6 +48,18 @@ def pass_over(log: SessionLog, exchanges: Iterable[Exchange], now: Reading) -> l
     return [event for event in events if log.take_event(event, now)]
 
 
+def not_yet_published(log: SessionLog) -> list[tuple[Source, int, int]]:
+    """What to ask for at a stop: what topsides that publish seldom may have finished since they last did."""
+    return [
+        (source_of(newest), newest.seq + 1, min(newest.seq + _MOST_LATEST, LAST_NUMBER))
+        for (vehicle, topside), watch in log.watches.newest.items()
+        if (newest := watch.newest)
+        and newest.seq < LAST_NUMBER
+        and (one := log.vehicles.get(vehicle))
+        and one.interval_ns(topside) >= _RARE_NS
+    ]
+
+
 def awaited_until_ns(
     log: SessionLog, stopping: Stopping, reach: Reach | None, silent_ns: int, now: Reading
 ) -> int:
@@ -58,14 +79,17 @@ def awaited_until_ns(
             until_ns = max(until_ns, reach.awaited_until_ns(topside, watch.heard_ns))
         if stopping.has_heard(stream):
             continue
-        recent = watch is not None and began_ns - watch.heard_ns <= silent_ns
-        has_heard &= not recent
         if not (one := log.vehicles.get(name)):
             continue
+        interval_ns = one.interval_ns(topside)
+        lately_ns = began_ns - max(silent_ns, interval_ns + _LATE_NS if interval_ns >= _RARE_NS else 0)
+        recent = watch is not None and watch.heard_ns >= lately_ns
+        has_heard &= not recent
+        reported = one.is_reported(topside, began_ns, began_ns + AWAY_NS)
         more_ns = one.reported_more_ns(topside, watch.newest_ns if watch else 0)
         if more_ns is not None and more_ns >= began_ns - silent_ns:
             until_ns = max(until_ns, min(max(began_ns, more_ns) + AWAY_NS, began_ns + LONGEST_REPORTED_NS))
-        elif reach and recent and not one.is_reported(topside, began_ns, began_ns + AWAY_NS):
+        elif reach and watch and lately_ns <= watch.heard_ns <= began_ns and not reported:
             until_ns = max(until_ns, began_ns + AWAY_NS)
     if patience is None and until_ns <= now.raw_ns and has_heard:
         return 0

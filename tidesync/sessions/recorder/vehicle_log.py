@@ -175,7 +175,7 @@ class VehicleLog:
         if topside not in self._results:
             return False
         heard_ns = self._results[topside][1]
-        return heard_ns >= since_ns or heard_ns + self.interval_ns(topside) > until_ns
+        return heard_ns > since_ns or heard_ns + self.interval_ns(topside) > until_ns
 
     def note_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Use a result if it may be used; returns whether it is the first with an offset.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.journal import source_of
-from tidesync.sessions.recorder.piece_watch import LAST_NUMBER
 from tidesync.sessions.recorder.reach import AWAY_NS
+from tidesync.sessions.recorder.resend import RARE_NS
 from tidesync.sessions.recorder.stopping import LONGEST_REPORTED_NS, PATIENCE_NS, Sent
 
 if TYPE_CHECKING:
@@ -15,16 +14,11 @@ if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.events import EventLine
     from schemas.exchange import Exchange
-    from tidesync.sessions.journal import Source
     from tidesync.sessions.recorder.reach import Reach
     from tidesync.sessions.recorder.session_log import SessionLog
     from tidesync.sessions.recorder.stopping import Stopping
 
-_RARE_NS = 6_000_000_000
-"""Results, with which exchanges come, are not waited for where they are so far apart or more."""
 _LATE_NS = 2_000_000_000
-_MOST_LATEST = 4000
-"""A minute's, the longest between results, at 50 a second."""
 
 
 def sent(log: SessionLog, now: Reading, exchange: Exchange) -> Sent:
@@ -46,18 +40,6 @@ def pass_over(log: SessionLog, exchanges: Iterable[Exchange], now: Reading) -> l
             events += vehicle.end_silence(now)
             vehicle.heard_ns = now.raw_ns
     return [event for event in events if log.take_event(event, now)]
-
-
-def not_yet_published(log: SessionLog) -> list[tuple[Source, int, int]]:
-    """What to ask for at a stop: what topsides that publish seldom may have finished since they last did."""
-    return [
-        (source_of(newest), newest.seq + 1, min(newest.seq + _MOST_LATEST, LAST_NUMBER))
-        for (vehicle, topside), watch in log.watches.newest.items()
-        if (newest := watch.newest)
-        and newest.seq < LAST_NUMBER
-        and (one := log.vehicles.get(vehicle))
-        and one.interval_ns(topside) >= _RARE_NS
-    ]
 
 
 def awaited_until_ns(
@@ -82,7 +64,7 @@ def awaited_until_ns(
         if not (one := log.vehicles.get(name)):
             continue
         interval_ns = one.interval_ns(topside)
-        lately_ns = began_ns - max(silent_ns, interval_ns + _LATE_NS if interval_ns >= _RARE_NS else 0)
+        lately_ns = began_ns - max(silent_ns, interval_ns + _LATE_NS if interval_ns >= RARE_NS else 0)
         recent = watch is not None and watch.heard_ns >= lately_ns
         has_heard &= not recent
         reported = one.is_reported(topside, began_ns, began_ns + AWAY_NS)

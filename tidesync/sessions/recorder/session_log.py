@@ -8,12 +8,12 @@ from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
 from tidesync.sessions.recorder import alarms
 from tidesync.sessions.recorder.actions import NewLines
-from tidesync.sessions.recorder.after_stop import not_yet_published
 from tidesync.sessions.recorder.behind import Behind
 from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.recorded import RecordedExchanges
+from tidesync.sessions.recorder.resend import not_yet_published
 from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
 from tidesync.sessions.recorder.sources import SourceState, SourceWatches, gap_of
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
@@ -194,7 +194,7 @@ class SessionLog:
 
     def await_last(self, now: Reading) -> None:
         """The recording ends: make everything that is missing due, and ask for the clocks up to now."""
-        self._latest = not_yet_published(self)
+        self._latest = not_yet_published(self.watches.newest, self._vehicles)
         self.watches.request_all(again=False)
         self.clock.await_last(now.raw_ns)
 

@@ -35,7 +35,7 @@ COMMANDS = {
     "handshake": "Measure a vehicle's clock once, over HTTP.",
     "estimate": "Compute offset and drift again, from recorded exchanges.",
     "correct": "Correct a session's own timestamps, in files beside them.",
-    "pair": "Show how far two vehicles' clocks were apart in a session.",
+    "pair": "Show how far two vehicles' clocks are apart, or were in a session.",
     "fuse": "Put a session's corrected tables on one time axis.",
     "report": "Write a page that shows whether a session's timing can be trusted.",
     "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf, or publish it (RO-Crate).",

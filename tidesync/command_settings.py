@@ -25,6 +25,7 @@ MODELS = {
     "status": "broker.settings:ConnectionSettings",
     "watch": "broker.settings:ConnectionSettings",
     "wait": "broker.settings:ConnectionSettings",
+    "pair": "broker.settings:ConnectionSettings",
     "forget": "tidesync.fleet.forgetting:ForgetSettings",
     "doctor": "tidesync.doctor.settings:DoctorSettings",
 }

@@ -152,10 +152,13 @@ class Fleet:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
+    def folder(self, path: str) -> SessionFolder:
+        """That of the session at `path`."""
+        return SessionFolder(self._cluster.folder / "sessions" / path)
+
     def journal(self, path: str) -> tuple[Journal, list[str]]:
         """What was recorded in the session at `path`, and what is wrong with it, in sentences."""
-        folder = SessionFolder(self._cluster.folder / "sessions" / path)
-        journal = folder.read_exchanges() or Journal()
+        journal = self.folder(path).read_exchanges() or Journal()
         faults = []
         for vehicle in VEHICLES:
             seqs = [exchange.seq for exchange in journal.exchanges if exchange.vehicle == vehicle]

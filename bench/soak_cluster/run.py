@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.soak_cluster.fleet import ACCOUNTS, VEHICLES, Fleet
+from bench.soak_recorder.ending import claimed, wait_until_written
 from bench.soak_recorder.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -96,12 +97,13 @@ class Soak:
             verdict.note("vehicles locked after the start, s", round(time.monotonic() - began_s, 1))
             path = fleet.session("start", "--mission", _MISSION, "--name", _SESSION)["path"]
             self._disturb(fleet, verdict)
-            stopped = fleet.session("stop", _SESSION)
+            fleet.session("stop", _SESSION)
+            counted = claimed(wait_until_written(fleet.folder(path), self._plan.heal_s))
         verdict.note("results", fleet.checker.results, at_least=10)
         verdict.note("results wrong", len(fleet.checker.wrong), wanted=0)
         journal, faults = fleet.journal(path)
         verdict.note("exchanges recorded", len(journal.exchanges), at_least=50)
-        verdict.note("said to be recorded", stopped["exchanges"], wanted=len(journal.exchanges))
+        verdict.note("said to be recorded", counted, wanted=len(journal.exchanges))
         verdict.note("malformed", journal.malformed, wanted=0)
         verdict.failures += faults
         return verdict

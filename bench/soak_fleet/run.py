@@ -16,6 +16,7 @@ from bench.soak_fleet.missing import missing_in
 from bench.soak_fleet.observer import dashboard_fault
 from bench.soak_fleet.plan import HOST, MISSION, SESSION, VEHICLES
 from bench.soak_fleet.verdict import Healing, judged
+from bench.soak_recorder.ending import wait_until_written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from bench.soak_recorder.verdict import Verdict
 
 _PATIENCE_S = 60.0
+_STOP_S = 120.0
+"""Twice as long as results that tell of exchanges delay the end."""
 _LOOK_S = 0.05
 
 
@@ -57,6 +60,7 @@ class Soak:
             self._disturb(fleet, page)
             ended_s, fleet.ended_raw_ns = time.monotonic(), _raw_ns()
             fleet.session("stop", SESSION)
+            wait_until_written(fleet.recorded, _STOP_S)
             missing = missing_in(fleet, (began_s, ended_s))
             verdict = judged(fleet, self.healings, self.heaps, missing)
             if verdict.failures:

@@ -11,9 +11,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from bench.soak_recorder.ending import wait_until_written
 from bench.soak_recorder.setup import REBOOTED, STEPPED
 from runtime.listener import free_port
-from schemas.metadata import BLOCK_KEY
 from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:
@@ -126,17 +126,8 @@ class RecorderProcess:
     def end_session(self) -> dict[str, Any]:
         """The answer comes after three seconds, whatever is still being written; this waits for that too."""
         answer = self._session("stop", SESSION)
-        deadline = time.monotonic() + self._longest_stop_s
-        while self.block()["state"] != "stopped":
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the stopped session is still being written: {self.log[-500:]}")
-            time.sleep(0.05)
+        wait_until_written(self.folder, self._longest_stop_s)
         return answer
-
-    def block(self) -> dict[str, Any]:
-        """Ours in the metadata."""
-        block: dict[str, Any] = json.loads(self.folder.metadata_path.read_bytes())["timeSync"][BLOCK_KEY]
-        return block
 
     def _session(self, *arguments: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "tidesync", "session", *arguments, "--json", "--broker", self._url]

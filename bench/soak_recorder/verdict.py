@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.soak_recorder.complete import MetadataWatch, count_lines
+from bench.soak_recorder.ending import block_of, claimed
 from bench.soak_recorder.setup import REBOOTED, STEPPED, VEHICLES, Simulation, identity, is_true
-from schemas.metadata import BLOCK_KEY
 from tidesync.sessions.journal import Journal
 
 if TYPE_CHECKING:
@@ -75,10 +74,9 @@ def check_metadata(verdict: Verdict, watch: MetadataWatch) -> None:
     verdict.note("kills within a write of it", watch.torn)
     verdict.note("versions not complete", len(watch.faults), wanted=0)
     verdict.failures += watch.faults[:5]
-    block: dict[str, Any] = json.loads(watch.folder.metadata_path.read_bytes())["timeSync"][BLOCK_KEY]
+    block = block_of(watch.folder)
     lines = count_lines(watch.folder.exchanges_path)
-    claimed = sum(vehicle["exchanges"] for vehicle in block["vehicles"].values())
-    verdict.note("exchanges by the metadata", claimed, wanted=lines)
+    verdict.note("exchanges by the metadata", claimed(block), wanted=lines)
     verdict.note("missing by the metadata", sum(v["missing"] for v in block["vehicles"].values()), wanted=0)
     verdict.note("rows of offsets.csv", count_lines(watch.folder.offsets_path) - 1, at_least=1)
     if block["state"] != "stopped":

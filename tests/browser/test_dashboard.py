@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tests.browser.dashboard_process import Dashboard
 from tests.browser.prefix_proxy import PrefixProxy
 from tests.deadline import BUSY, until
+from tests.network.recording import until_written
 from tests.unit.dashboards import session
 
 pytestmark = pytest.mark.browser
@@ -171,6 +172,7 @@ def test_a_session_started_and_stopped_with_the_buttons_is_on_disk(fleet, visit,
     entry.get_by_role("button", name="Stop").click()
     expect(entry.locator(".badge")).to_have_text("stopped")
     folder = tmp_path / "dives" / "reef-42" / f"session_{name}"
+    until_written(folder)
     metadata = json.loads((folder / "sync_metadata.json").read_text())
     assert metadata["timeSync"]["inWater"]["offsetMs"] == pytest.approx(-3000, abs=50)  # 80 ppm of minutes
     assert (folder / "time_sync" / "exchanges.jsonl").read_bytes().count(b"\n") > 10

@@ -123,6 +123,24 @@ def test_no_number_of_an_axis_and_no_title_is_cut(ahead_s, width, tmp_path, chro
     page.close()
 
 
+def test_the_numbers_of_an_axis_differ_where_an_offset_changes_by_less_than_a_microsecond(tmp_path, chromium):
+    (tmp_path / "time_sync").mkdir()
+    lines = [exchange("rov2", number, number * 2).encode() for number in range(200)]
+    (tmp_path / "time_sync" / "exchanges.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    assert run(["report", str(tmp_path)]) == 0
+    page = chromium.new_page(viewport={"width": 390, "height": 800})
+    page.goto((tmp_path / "report.html").as_uri())
+    page.wait_for_function("document.querySelectorAll('.ytick').length > 1", timeout=120_000)
+    page.wait_for_function(
+        """() => {
+          const numbers = [...document.querySelectorAll(".ytick")].map((tick) => tick.textContent);
+          return numbers.length === new Set(numbers).size;
+        }""",
+        timeout=120_000,
+    )
+    page.close()
+
+
 def test_a_hostile_mission_is_shown_as_text(report, browse):
     dom, console, urls = browse(report, "--dump-dom")
     assert "&lt;img src=http://evil.invalid/x" in dom

@@ -74,11 +74,11 @@ def surface(broker):
         threads.append(threading.Thread(target=publish, args=(names,), daemon=True))
         threads[-1].start()
 
-    def stepped():
+    def stepped(vehicle="years", step_ms=-YEARS_MS):
         """To be said once the results are heard: an event is not retained."""
         at = datetime.now(UTC)
-        step = Event(vehicle="years", kind="step", at=at, at_raw_ns=0, step_ms=-YEARS_MS, boot_id="b")
-        send("vehicle/years/event", step)
+        step = Event(vehicle=vehicle, kind="step", at=at, at_raw_ns=0, step_ms=step_ms, boot_id="b")
+        send(f"vehicle/{vehicle}/event", step)
 
     def stopped(name, **fields):
         state = session(name, "stopped", **fields)
@@ -158,6 +158,8 @@ def test_what_is_known_to_less_than_a_microsecond_is_shown_so(visit, surface, wi
     expect(cell(visited, "narrow", "error").locator(".value")).to_have_text("0.00072")  # around what is shown
     expect(cell(visited, "narrow", "drift").locator(".value")).to_have_text("−34.999")
     expect(cell(visited, "narrow", "seen")).to_contain_text("direct (UDP)")
+    surface.stepped("narrow", -0.4)
+    expect(cell(visited, "narrow", "steps")).to_contain_text("1−0.400 ms")
     expect(page.locator(".headline .detail")).to_have_text("worst max error ± 0.00071 ms")
     visited.until_not_wider(width)
     until_none_is_cut(page, ".fleet td, .fleet th, .card")

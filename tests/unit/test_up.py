@@ -259,8 +259,9 @@ def test_a_folder_that_root_brought_back_from_a_copy_is_the_brokers_again(home, 
 
 def test_reading_commands_know_this_surfaces_broker_below_every_other_setting(home, tmp_path):
     home.prepare(Choices(local_port=1999))
-    found = file_defaults("status")
-    assert (found["broker"], found["username"]) == ("mqtt://127.0.0.1:1999", "operator")
+    for command in ("status", "pair"):
+        found = file_defaults(command)
+        assert (found["broker"], found["username"]) == ("mqtt://127.0.0.1:1999", "operator")
     assert file_defaults("topside") == {}
     (tmp_path / "tidesync.toml").write_text('broker = "mqtt://boat"')
     assert file_defaults("status") == {"broker": "mqtt://boat"}

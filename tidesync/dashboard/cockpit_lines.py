@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, get_args
 
 from schemas.choice import chosen
 from schemas.messages import DUPLICATES, State
+from tidesync.figures import decimals_of, error_figure, figure, limits_figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,6 +50,9 @@ NUMBERS = {
     "steps": "steps",
 }
 """Sent only while the result is current."""
+_LEAST_DECIMALS = 4
+_DECIMALS = {"drift-ppm": 4, "delay-min-ms": 6, "steps": 0}
+"""Of what is no interval of the offset, as published."""
 KEYS = (*NUMBERS, "state", "age-s", "topside", "error")
 HEARTBEAT_S = 1.0
 
@@ -123,15 +127,26 @@ def _texts(prefix: str, meant: Sequence[VehicleView], in_use: str, *, connected:
 
 def _current(prefix: str, row: VehicleView) -> dict[str, str]:
     """A bad state is sent before the numbers, a good one after them."""
-    numbers = {
-        f"{prefix}-{key}": text
-        for key, field in NUMBERS.items()
-        if (text := _number(getattr(row, field), 4)) is not None
-    }
+    numbers = {f"{prefix}-{key}": text for key, text in _numbers(row)}
     words = {f"{prefix}-topside": f'"{row.topside}"', f"{prefix}-error": row.error or "none"}
     state = {f"{prefix}-state": row.state or UNKNOWN}
     rest = numbers | _age(prefix, row) | words
     return rest | state if row.state == "locked" else state | rest
+
+
+def _numbers(row: VehicleView) -> Iterator[tuple[str, str]]:
+    """Each number that is known, with the decimals that the max error deserves; bounds rounded outward."""
+    decimals = decimals_of(row.max_error_ms, _LEAST_DECIMALS)
+    for key, field in NUMBERS.items():
+        value = getattr(row, field)
+        if value is None or not math.isfinite(value):
+            continue
+        text = figure(value, _DECIMALS.get(key, decimals))
+        if key == "max-error-ms":
+            text = error_figure(value, decimals, row.offset_ms)
+        elif key in {"lower-ms", "upper-ms"}:
+            text = limits_figure(value, value, decimals).split(" to ")[key == "upper-ms"]
+        yield key, _short(text)
 
 
 def _age(prefix: str, row: VehicleView) -> dict[str, str]:
@@ -147,6 +162,12 @@ def _number(value: float | None, digits: int) -> str | None:
     if value is None or not math.isfinite(value):
         return None
     return repr(round(value, digits))
+
+
+def _short(text: str) -> str:
+    """Without zeros at its end: `-150.3`, `0.42`, `-3000.0`."""
+    whole, point, rest = text.partition(".")
+    return f"{whole}.{rest.rstrip('0') or '0'}" if point else text
 
 
 def _boolean(value: bool) -> str:

@@ -22,6 +22,7 @@ from schemas.base import InvalidMessageError
 from schemas.instants import ns_from_utc
 from schemas.messages import Ping, Pong
 from tidesync.doctor.finding import fail, ok, skipped
+from tidesync.figures import decimals_of, error_figure, figure
 from topside_agent.measuring.actions import Drop, PublishResult, SendPing
 from topside_agent.measuring.measurement import Measurement
 from topside_agent.settings import TopsideSettings
@@ -79,7 +80,12 @@ def offset_sign(outcome: Outcome, where: str) -> Finding:
     result, true_ms = outcome.result, outcome.true_ms
     if result.offset_ms is None or result.lower_ms is None or result.upper_ms is None:
         return fail(_CHECK, f"{_EXCHANGES} exchanges gave no offset: {result.state} ({where})", _ADVICE)
-    measured = f"{result.offset_ms:.3f} ± {result.max_error_ms:.3f} ms"
+    decimals = decimals_of(result.max_error_ms, 3)
+    offset, max_error = (
+        figure(result.offset_ms, decimals),
+        error_figure(result.max_error_ms, decimals, result.offset_ms),
+    )
+    measured = f"{offset} ± {max_error} ms"
     detail = f"simulated {true_ms:.3f} ms, measured {measured} ({where})"
     if result.offset_ms * true_ms < 0:
         return fail(_CHECK, f"wrong: {detail}", _ADVICE)

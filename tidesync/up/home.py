@@ -37,7 +37,7 @@ _CERTIFICATE_DAYS = 825
 _RENEWED_BEFORE = timedelta(days=60)
 _MOST_PLACES = 32
 """Names or addresses of one certificate: a laptop gets another one in each network."""
-_READERS = ("status", "watch", "wait", "doctor", "session", "forget")
+_READERS = ("status", "watch", "wait", "pair", "doctor", "session", "forget")
 """Commands that need no account of their own on this computer."""
 PROGRAMS: dict[str, Role] = {
     "topside": "topside",

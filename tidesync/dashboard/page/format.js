@@ -78,7 +78,8 @@ export function bound(error, value = null, maxError = null) {
 
 // How far a clock was set.
 export function stepToRead(value) {
-  return isLong(value) ? `${value > 0 ? "+" : MINUS}${units(value)}` : `${plain(value / 1000, 3)} s`;
+  if (isLong(value)) return `${value > 0 ? "+" : MINUS}${units(value)}`;
+  return Math.abs(value) < 1000 ? `${plain(value, 3)} ms` : `${plain(value / 1000, 3)} s`;
 }
 
 const errorDecimals = (error) => (error >= 1000 ? 0 : error >= 100 ? 1 : error >= 10 ? 2 : decimalsOf(error));

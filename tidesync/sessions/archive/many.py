@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import TidesyncError
 from tidesync.errors import NotSoError
-from tidesync.figures import counted, in_columns
+from tidesync.figures import bound_figure, counted, in_columns
 from tidesync.sessions.archive.finding import targets_of
 from tidesync.sessions.archive.found import shown
 from tidesync.sessions.archive.one_session import correct_session
@@ -156,7 +156,7 @@ def _row(outcome: SessionOutcome) -> tuple[str, ...]:
     }
     left = count["left"] + sum(each.number for each in results.left if each.why != "product")
     errors = [each.document["max_error_ms"] for each in results.tables if each.answered]
-    worst = f"{max(errors):.3f}" if errors else "-"
+    worst = bound_figure(max(errors, default=None), 3)
     done = count["corrected"] + count["planned"]
     numbers = done, count["unchanged"], left, max(count["failed"], len(outcome.faults()))
     return (shown(results.session), *map(str, numbers), worst)
@@ -166,5 +166,5 @@ def _summary(outcome: SessionOutcome) -> str:
     if outcome.left:
         return "left as it is"
     if faults := outcome.faults():
-        return faults[0]
+        return faults[0].removeprefix(f"{outcome.results.session}: ")
     return counted(len(outcome.results.tables), "file")

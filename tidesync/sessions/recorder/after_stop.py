@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.recorder.reach import AWAY_NS
+from tidesync.sessions.recorder.resend import RARE_NS
 from tidesync.sessions.recorder.stopping import LONGEST_REPORTED_NS, PATIENCE_NS, Sent
 
 if TYPE_CHECKING:
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.session_log import SessionLog
     from tidesync.sessions.recorder.stopping import Stopping
 
+_LATE_NS = 2_000_000_000
+
 
 def sent(log: SessionLog, now: Reading, exchange: Exchange) -> Sent:
     """What tells an exchange that comes now from one that is sent again, or is late."""
     watch = log.watches.of(exchange)
-    return Sent(watch is None or watch.is_ahead(exchange), log.behind.prompt_ns(exchange, now))
+    ahead, behind = watch is None or watch.is_ahead(exchange), log.behind
+    return Sent(ahead, behind.is_settled(exchange, now), behind.prompt_ns(exchange, now))
 
 
 def pass_over(log: SessionLog, exchanges: Iterable[Exchange], now: Reading) -> list[EventLine]:
@@ -48,22 +52,30 @@ def awaited_until_ns(
     not the vehicle is silent but topside, and may be measuring.
     """
     patience = _patience_ns(log, reach, now.raw_ns)
-    began_ns = stopping.began_ns
-    heard = {
-        name for name, one in log.vehicles.items() if one.exchanges and began_ns - one.heard_ns <= silent_ns
-    }
-    until_ns = reach.awaited_until_ns(log.watches.heard) if reach else 0
-    for name, one in log.vehicles.items():
-        if stopping.has_heard({name}):
+    began_ns, until_ns, has_heard = stopping.began_ns, 0, True
+    newest = log.watches.newest
+    reporting = [(name, topside) for name, one in log.vehicles.items() for topside in one.reporting]
+    for stream in {**newest, **dict.fromkeys(reporting)}:
+        (name, topside), watch = stream, newest.get(stream)
+        if reach and watch:
+            until_ns = max(until_ns, reach.awaited_until_ns(topside, watch.heard_ns))
+        if stopping.has_heard(stream):
             continue
-        more_ns = one.reported_more_ns
+        if not (one := log.vehicles.get(name)):
+            continue
+        interval_ns = one.interval_ns(topside)
+        lately_ns = began_ns - max(silent_ns, interval_ns + _LATE_NS if interval_ns >= RARE_NS else 0)
+        recent = watch is not None and watch.heard_ns >= lately_ns
+        has_heard &= not recent
+        reported = one.is_reported(topside, began_ns, began_ns + AWAY_NS)
+        more_ns = one.reported_more_ns(topside, watch.newest_ns if watch else 0)
         if more_ns is not None and more_ns >= began_ns - silent_ns:
             until_ns = max(until_ns, min(max(began_ns, more_ns) + AWAY_NS, began_ns + LONGEST_REPORTED_NS))
-        elif reach and name in heard and not one.is_reported(began_ns, began_ns + AWAY_NS):
+        elif reach and watch and lately_ns <= watch.heard_ns <= began_ns and not reported:
             until_ns = max(until_ns, began_ns + AWAY_NS)
-    if patience is None and until_ns <= now.raw_ns and stopping.has_heard(heard):
+    if patience is None and until_ns <= now.raw_ns and has_heard:
         return 0
-    return max(stopping.deadline_ns(patience), until_ns)
+    return stopping.deadline_ns(patience, until_ns)
 
 
 def _patience_ns(log: SessionLog, reach: Reach | None, now_ns: int) -> int | None:

@@ -286,7 +286,7 @@ class RecorderAgent(MqttAgent):
 
     def _suspend(self) -> None:
         """Publish that nobody records: without it the states would look as if recording went on."""
-        for session in self._sessions.suspend(read(self._clock)):
+        for session in self._sessions.suspend(read(self._clock), self._topsides.reach):
             self._outbox.state(command_rules.suspended(session.state))
 
     def _burst(self, session: SessionRecorder) -> None:

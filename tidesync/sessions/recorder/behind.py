@@ -20,17 +20,22 @@ _MOST = 5000
 _ROUND_NS = 5_000_000_000
 _SLACK_NS = 1_500_000_000
 """A topside publishes once a second."""
+_SETTLED_NS, _LESS_NS = 1_200_000_000, 200_000_000
+"""The way of a topside counts as known once its exchanges came no quicker than before, by the second, for the
+first: one that was away publishes a second's after the other."""
 _QUIET_NS = 2_000_000_000
 """Where nothing has come for so long, nothing is on the way."""
 
 
 class Behind:
-    """Takes each vehicle's newest exchanges as they come; `now_ns` is the recorder's RAW."""
+    """Takes each source's newest exchanges as they come; `now_ns` is the recorder's RAW."""
 
     def __init__(self) -> None:
         self._least: dict[tuple[str, str | None], tuple[int, int]] = {}
         """By RAW and by realtime, the recorder's less topside's."""
         self._before: dict[tuple[str, str | None], tuple[int, int]] = {}
+        self._quicker_ns: dict[tuple[str, str | None], int] = {}
+        """When they last came quicker than before."""
         self._reached: dict[str, int] = {}
         """Until when all that a topside had sent has come."""
         self._came: dict[str, int] = {}
@@ -40,13 +45,16 @@ class Behind:
         """By the least that was late, of the exchanges between the last two calls of `settle`."""
 
     def note(self, exchange: Exchange, now: Reading) -> None:
-        """An exchange that is newer than those before it of its vehicle has come."""
+        """An exchange that is newer than those before it of its source has come."""
         difference = _difference(exchange, now)
         key = exchange.topside, exchange.topside_boot_id
         if difference is None or (key not in self._least and len(self._least) >= _MOST):
             return
+        before = self._known(key)
+        if before is None or difference[0] < before[0] - _LESS_NS:
+            self._quicker_ns[key] = now.raw_ns
         self._least[key] = _least(difference, self._least.get(key, difference))
-        least = _least(self._least[key], self._before.get(key, difference))
+        least = _least(self._least[key], before or difference)
         behind_ns = min(difference[0] - least[0], difference[1] - least[1])
         self._reached[exchange.topside] = max(now.raw_ns - behind_ns, self._reached.get(exchange.topside, 0))
         self._found_ns = behind_ns if self._found_ns is None else min(self._found_ns, behind_ns)
@@ -57,13 +65,20 @@ class Behind:
         First by RAW, then by what says later, RAW or realtime.
         """
         difference = _difference(exchange, now)
-        key = exchange.topside, exchange.topside_boot_id
-        known = [each[key] for each in (self._least, self._before) if key in each]
-        if difference is None or not known:
+        least = self._known((exchange.topside, exchange.topside_boot_id))
+        if difference is None or least is None:
             return None
-        least = _least(known[0], known[-1])
         by_raw_ns, by_realtime_ns = (now.raw_ns - (difference[at] - least[at]) for at in (0, 1))
         return by_raw_ns, max(by_raw_ns, by_realtime_ns)
+
+    def is_settled(self, exchange: Exchange, now: Reading) -> bool:
+        """Whether `prompt_ns` of one like this can be relied on, or never will."""
+        difference, key = _difference(exchange, now), (exchange.topside, exchange.topside_boot_id)
+        before = self._known(key)
+        if difference is None or before is None:
+            return difference is None or len(self._least) >= _MOST
+        quicker = difference[0] < before[0] - _LESS_NS
+        return not quicker and now.raw_ns - self._quicker_ns[key] >= _SETTLED_NS
 
     def note_any(self, topside: str, now_ns: int) -> None:
         """Something of a topside has come, new or not."""
@@ -83,6 +98,7 @@ class Behind:
             self._window_ns = now_ns
         if now_ns - self._window_ns > _WINDOW_NS:
             self._before, self._least, self._window_ns = self._least, {}, now_ns
+            self._quicker_ns = {key: self._quicker_ns[key] for key in self._before}
         if self._found_ns is not None:
             self.behind_ns, self._found_ns = self._found_ns, None
         if self.behind_ns < ALARM_NS:
@@ -90,9 +106,15 @@ class Behind:
         seconds = self.behind_ns // _ROUND_NS * _ROUND_NS // 1_000_000_000
         return f"it is {seconds} s behind: what waits is being taken"
 
-    def forget(self) -> None:
-        """The recorder's RAW stood still."""
-        self._least, self._before, self._reached = {}, {}, {}
+    def slept(self, slept_ns: int) -> None:
+        """The recorder's RAW stood still for so long."""
+        self._reached = {}
+        for known in (self._least, self._before):
+            known.update({key: (by_raw - slept_ns, rest) for key, (by_raw, rest) in known.items()})
+
+    def _known(self, key: tuple[str, str | None]) -> tuple[int, int] | None:
+        known = [each[key] for each in (self._least, self._before) if key in each]
+        return _least(known[0], known[-1]) if known else None
 
 
 def _difference(exchange: Exchange, now: Reading) -> tuple[int, int] | None:

@@ -105,6 +105,16 @@ class SequenceWatch:
         )
 
     @property
+    def newest(self) -> Exchange | None:
+        """Its newest exchange."""
+        return self._newest
+
+    @property
+    def newest_ns(self) -> int:
+        """Topside's realtime at the end of that."""
+        return self._newest.destination_ns if self._newest else 0
+
+    @property
     def reaches_back(self) -> bool:
         """Whether it looks for exchanges before the first one."""
         return self._oldest is not None

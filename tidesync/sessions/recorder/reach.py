@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 AWAY_NS = 20_000_000_000
 """So long after who was away has gone or come back what it has is awaited: its network may come back, or
 queue what was sent for longer than the connection takes."""
@@ -54,14 +49,11 @@ class Reach:
         """Whether nothing can come of it now."""
         return self._lost_ns is not None or not self.is_online(topside)
 
-    def awaited_until_ns(self, heard: Iterable[tuple[str, int]]) -> int:
-        """Until when one of these may have something of which nothing is known; 0: none has.
+    def awaited_until_ns(self, topside: str, heard_ns: int) -> int:
+        """Until when a topside may have something of which nothing is known; 0: it has nothing.
 
-        `heard`: each topside, and when something new of it was heard last.
+        `heard_ns`: when something new of it was heard last.
         """
-        return max((self._until_ns(*each) for each in heard), default=0)
-
-    def _until_ns(self, topside: str, heard_ns: int) -> int:
         online, since_ns = self._topsides.get(topside, (True, 0))
         if self._lost_ns is not None:
             return self._lost_ns + AWAY_NS

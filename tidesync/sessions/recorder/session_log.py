@@ -13,6 +13,7 @@ from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.recorded import RecordedExchanges
+from tidesync.sessions.recorder.resend import not_yet_published
 from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
 from tidesync.sessions.recorder.sources import SourceState, SourceWatches, gap_of
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
@@ -58,6 +59,8 @@ class SessionLog:
         """How long the recorder's machine has slept since the last new exchange."""
         self._recorded = RecordedExchanges()
         self.watches = SourceWatches()
+        self._latest: list[tuple[Source, int, int]] = []
+        """To ask for once."""
         self._duplicates = DuplicateLog()
         self.behind = Behind()
         self._measuring = set(recording.topsides.values())
@@ -172,7 +175,8 @@ class SessionLog:
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
         """What to ask for again now: the source, and the first and last `seq`."""
-        return self.watches.requests(now.raw_ns, self.elapsed_ns(now), self.behind.late_ns)
+        latest, self._latest = self._latest, []
+        return latest + self.watches.requests(now.raw_ns, self.elapsed_ns(now), self.behind.late_ns)
 
     def request_all(self, now: Reading) -> None:
         """Make everything that is missing due at the next update: the connection was lost."""
@@ -185,11 +189,12 @@ class SessionLog:
         self._began_ns -= slept_ns
         for log in self._vehicles.values():
             log.heard_ns -= slept_ns
-        self.behind.forget()
+        self.behind.slept(slept_ns)
         self.request_all(now)
 
     def await_last(self, now: Reading) -> None:
         """The recording ends: make everything that is missing due, and ask for the clocks up to now."""
+        self._latest = not_yet_published(self.watches.newest, self._vehicles)
         self.watches.request_all(again=False)
         self.clock.await_last(now.raw_ns)
 
@@ -271,9 +276,8 @@ class SessionLog:
         self._slept_ns = 0
         self._note_measuring(exchange.topside)
         self.clock.note_exchange(exchange)
-        log = self._log(exchange.vehicle, now)
-        events = log.note_exchange(exchange, now)
-        if log.last_exchange_ns == exchange.destination_ns:
+        events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
+        if (watch := self.watches.of(exchange)) and watch.newest_ns == exchange.destination_ns:
             self.behind.note(exchange, now)
         new.events.extend(event for event in events if self.take_event(event, now))
 

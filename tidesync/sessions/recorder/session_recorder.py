@@ -37,9 +37,8 @@ if TYPE_CHECKING:
 LINGER_NS = REPUBLISH_NS = 5_000_000_000
 """After a stop the consumer may write the metadata from an older reading; until then ours is put back. An
 unchanged state is published this often: without it a recorder looks dead."""
-_QUICK_NS = 2_000_000_000
-"""A session that is resumed sooner needs no alarm."""
-_AGAIN_NS = 20_000_000
+_QUICK_NS, _AGAIN_NS = 2_000_000_000, 20_000_000
+"""A session that is resumed sooner needs no alarm; when the disk is looked at again."""
 _VEHICLE_NS = 50_000
 """An update takes this long a vehicle: one that is due at once comes no sooner after the last."""
 
@@ -153,8 +152,7 @@ class SessionRecorder:
         """Begin to stop: ask for what is missing, wait a little for the last exchanges."""
         self._record(stop_request_id=request_id)
         if self.phase == "recording" and self._held is None:
-            self.phase = "stopping"
-            self.next_update_ns = now.raw_ns
+            self.phase, self.next_update_ns = "stopping", now.raw_ns
             self._stopping = Stopping(self._settings.stop_wait_s, now.raw_ns)
             self.log.await_last(now)
 
@@ -192,7 +190,7 @@ class SessionRecorder:
         if self._hold(partial(self.take_result, result, now, stored=stored), 1):
             return
         if self.log.take_result(result, now, stored=stored) and len(self.log.vehicles) <= MOST_URGENT:
-            self._update_soon()
+            self.next_update_ns = min(self.next_update_ns, self._soon_ns)
         used = self.log.topside_of(result.vehicle)
         if used and used != self.recording.topsides.get(result.vehicle):
             self._record(topsides=self.log.topsides)
@@ -202,6 +200,8 @@ class SessionRecorder:
         if self._hold(partial(self.slept, slept_ns, now), 1):
             return
         self.log.slept(slept_ns, now)
+        if self._stopping:
+            self._stopping.slept(slept_ns)
         self.next_update_ns = now.raw_ns
 
     def update(self, now: Reading, reach: Reach | None = None) -> Actions:
@@ -225,8 +225,9 @@ class SessionRecorder:
             actions.smooth, self.phase = True, "smoothing"
         if self._stopping:
             self.log.stopped = self._stopping.is_answered(now.raw_ns, saved=self.store.knows_long_end)
-            if self.store.compressed and not self.log.stopped:
-                self._update_soon()
+            if not self.log.stopped:
+                soon_ns = self._soon_ns if self.store.compressed else self._stopping.answer_ns
+                self.next_update_ns = min(self.next_update_ns, soon_ns)
         if self.log.closing and self._disk_has(self._upkeep.is_done(self.log, now), now):
             self.phase, self.log.written = "stopped", True
         self._write(now)
@@ -254,10 +255,10 @@ class SessionRecorder:
         if self.store.moved and not (self.store.problem or self.store.busy):
             self._begin_again()
 
-    def _update_soon(self) -> None:
+    @property
+    def _soon_ns(self) -> int:
         """At once; with many vehicles a little after the last."""
-        soon_ns = self._updated_ns + len(self.log.vehicles) * _VEHICLE_NS
-        self.next_update_ns = min(self.next_update_ns, soon_ns)
+        return self._updated_ns + len(self.log.vehicles) * _VEHICLE_NS
 
     def _begin_again(self) -> None:
         """The folder is another one: go on from what that holds, and ask for everything else.
@@ -291,7 +292,7 @@ class SessionRecorder:
 
     def _note_taken(self, new: object, now: Reading) -> None:
         if self._stopping:
-            self._update_soon()
+            self.next_update_ns = min(self.next_update_ns, self._soon_ns)
             if new:
                 self._stopping.note_recorded(now.raw_ns)
 

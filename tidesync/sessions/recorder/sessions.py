@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.messages import SessionState
     from tidesync.sessions.recorder.background import Background
+    from tidesync.sessions.recorder.reach import Reach
     from tidesync.sessions.recorder.settings import RecorderSettings
 
 _log = logging.getLogger(__name__)
@@ -69,10 +70,10 @@ class Sessions:
         """What is recorded now."""
         return [session.recording for session in self._sessions.values() if session.active]
 
-    def suspend(self, now: Reading) -> Iterator[SessionRecorder]:
+    def suspend(self, now: Reading, reach: Reach) -> Iterator[SessionRecorder]:
         """The process is about to end: have the disk begin; those that are still active."""
         for session in self:
-            session.update(now)
+            session.update(now, reach)
             if session.active:
                 yield session
 

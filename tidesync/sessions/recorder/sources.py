@@ -102,10 +102,12 @@ class SourceWatches:
         return any(watch.waiting for _, watch in self)
 
     @property
-    def heard(self) -> Iterator[tuple[str, int]]:
-        """Each stream's topside, and when something new of the stream came last."""
-        for (_, topside), watches in self._streams.items():
-            yield topside, max(watch.heard_ns for watch in watches.values())
+    def newest(self) -> dict[Stream, SequenceWatch]:
+        """Of each stream the watch of which something new came last."""
+        return {
+            stream: max(watches.values(), key=lambda watch: watch.heard_ns)
+            for stream, watches in self._streams.items()
+        }
 
     @property
     def awaited_of(self) -> set[str]:

@@ -33,6 +33,8 @@ class Sent(NamedTuple):
 
     ahead: bool
     """Whether it is newer than all of its source."""
+    settled: bool
+    """Whether what follows is known well enough, or never will be."""
     prompt_ns: tuple[int, int] | None
     """When it would have come had it waited nowhere, by RAW and by what says later; None: not known."""
 
@@ -43,9 +45,11 @@ class Stopping:
     def __init__(self, wait_s: float, now_ns: int) -> None:
         self._wait_ns = round(wait_s * 1e9)
         self.began_ns = self._recorded_ns = self._coming_ns = now_ns
-        self._heard: set[str] = set()
-        self._direct: set[str] = set()
-        """Vehicles that were measured directly since."""
+        self._stopped_ns = now_ns
+        """When it began, as if RAW had gone on in sleep: earlier than that was by RAW."""
+        self._heard: set[Stream] = set()
+        self._direct: set[Stream] = set()
+        """Those that were measured directly since."""
         self._past: set[Stream] = set()
 
     def is_answered(self, now_ns: int, *, saved: bool = False) -> bool:
@@ -53,7 +57,16 @@ class Stopping:
 
         `saved`: the end takes long, and a restart would go on with it.
         """
-        return saved or now_ns - self.began_ns >= ANSWER_NS
+        return saved or now_ns >= self.answer_ns
+
+    @property
+    def answer_ns(self) -> int:
+        """When it is answered at the latest."""
+        return self.began_ns + ANSWER_NS
+
+    def slept(self, slept_ns: int) -> None:
+        """The recorder's machine slept, in which its RAW stood still; it waits as long as ever."""
+        self._stopped_ns -= slept_ns
 
     def note_recorded(self, now_ns: int) -> None:
         """Something new has come."""
@@ -66,42 +79,45 @@ class Stopping:
         taken: list[Exchange] = []
         passed: list[Exchange] = []
         for exchange in exchanges:
-            ahead, prompt_ns = sent(exchange)
+            (ahead, settled, prompt_ns), stream = sent(exchange), (exchange.vehicle, exchange.topside)
             if exchange.method == UDP.name:
-                self._direct.add(exchange.vehicle)
-            if ahead:
-                self._note(exchange.vehicle, prompt_ns, now_ns)
-            after = ahead and prompt_ns is not None and prompt_ns[0] > self.began_ns + ANSWER_NS
-            (passed if after and not self._is_first(exchange) else taken).append(exchange)
+                self._direct.add(stream)
+            if ahead and settled:
+                self._note(stream, prompt_ns, now_ns)
+            elif ahead:
+                self._coming_ns = now_ns
+            after = (
+                ahead and settled and prompt_ns is not None and prompt_ns[0] > self._stopped_ns + ANSWER_NS
+            )
+            (passed if after and not self._is_first(stream) else taken).append(exchange)
         return taken, passed
 
-    def _note(self, vehicle: str, prompt_ns: tuple[int, int] | None, now_ns: int) -> None:
-        """All of a vehicle until the stop have come once one comes that was sent after it; till then more do.
+    def _note(self, stream: Stream, prompt_ns: tuple[int, int] | None, now_ns: int) -> None:
+        """All of a stream until the stop have come once one comes that was sent after it; till then more do.
 
         Not all clocks say that where one was set or its machine slept: then it is not waited for.
         """
-        last_ns = self.began_ns + (HELD_NS if vehicle in self._direct else 0)
+        last_ns = self._stopped_ns + (HELD_NS if stream in self._direct else 0)
         if prompt_ns is None or prompt_ns[0] > last_ns:
-            self._heard.add(vehicle)
-        elif vehicle not in self._heard and prompt_ns[1] <= last_ns:
+            self._heard.add(stream)
+        elif stream not in self._heard and prompt_ns[1] <= last_ns:
             self._coming_ns = now_ns
 
-    def has_heard(self, vehicles: set[str]) -> bool:
-        """Whether the last exchanges of all these have come."""
-        return vehicles <= self._heard
+    def has_heard(self, stream: Stream) -> bool:
+        """Whether its last exchanges have come."""
+        return stream in self._heard
 
-    def deadline_ns(self, patience_ns: int | None) -> int:
-        """Until when to wait: for `patience_ns` after something new has come while something is missing.
+    def deadline_ns(self, patience_ns: int | None, until_ns: int) -> int:
+        """Until when to wait, at least `until_ns`: for `patience_ns` after a new one if some are missing.
 
         Else for the last exchanges, while those before them come.
         """
-        until_ns = self._coming_ns + self._wait_ns
+        until_ns = max(until_ns, self._coming_ns + self._wait_ns)
         if patience_ns is not None:
             until_ns = max(until_ns, self._recorded_ns + max(self._wait_ns, patience_ns))
         return min(until_ns, self.began_ns + LONGEST_STOP_NS)
 
-    def _is_first(self, exchange: Exchange) -> bool:
-        stream = exchange.vehicle, exchange.topside
+    def _is_first(self, stream: Stream) -> bool:
         first = stream not in self._past
         if first and len(self._past) < MOST_STREAMS:
             self._past.add(stream)

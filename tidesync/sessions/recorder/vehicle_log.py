@@ -154,22 +154,28 @@ class VehicleLog:
         return [Outage(vehicle=self.vehicle, at=utc_from_ns(since_ns), until=utc_from_ns(now.realtime_ns))]
 
     @property
-    def reported_more_ns(self) -> int | None:
-        """When a result came last, by RAW, that is of later exchanges than have come; None: none is."""
-        came_ns = (self.last_exchange_ns or 0) + _ON_ITS_WAY_NS
-        reported = [
-            heard_ns
-            for result, heard_ns in self._results.values()
-            if (_last_exchange_ns(result) or 0) > came_ns
-        ]
-        return max(reported, default=None)
+    def reporting(self) -> list[str]:
+        """The topsides of which a result has come."""
+        return list(self._results)
 
-    def is_reported(self, since_ns: int, until_ns: int) -> bool:
+    def reported_more_ns(self, topside: str, newest_ns: int) -> int | None:
+        """When a result came last, by RAW, if it is of a later exchange than `newest_ns`, by that clock."""
+        if topside not in self._results:
+            return None
+        result, heard_ns = self._results[topside]
+        return heard_ns if (_last_exchange_ns(result) or 0) > newest_ns + _ON_ITS_WAY_NS else None
+
+    def interval_ns(self, topside: str) -> int:
+        """Between results of a topside; 0: not known."""
+        known = self._results.get(topside)
+        return round(1e9 * ((known[0].interval_s if known else None) or 0))
+
+    def is_reported(self, topside: str, since_ns: int, until_ns: int) -> bool:
         """Whether a result came since then, or none is due until then; by RAW."""
-        return any(
-            heard_ns >= since_ns or heard_ns + (result.interval_s or 0) * 1e9 > until_ns
-            for result, heard_ns in self._results.values()
-        )
+        if topside not in self._results:
+            return False
+        heard_ns = self._results[topside][1]
+        return heard_ns > since_ns or heard_ns + self.interval_ns(topside) > until_ns
 
     def note_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Use a result if it may be used; returns whether it is the first with an offset.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from schemas.exchange import method_named
-from tidesync.figures import is_long
+from tidesync.figures import decimals_of, is_long
 from tidesync.sessions.report.layout import VERMILION, Json, axis, layout
+from tidesync.sessions.report.ranges import fit_band, fit_delays
 from tidesync.sessions.report.series import (
     BINS,
     Curve,
@@ -24,7 +26,7 @@ from tidesync.sessions.report.series import (
 from topside_agent.estimator import Exchanges, Rows, delays_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from schemas.exchange import Exchange
     from tidesync.sessions.report.verdict import Interval
@@ -68,15 +70,28 @@ def figure(
     less_line = offset - _straight(at_ns, offset, segment)
     drift = _drift(rows, at_ns, by_instant, runs)
     parts = [(run, bins_of(run, at_ns, bins)) for run in runs]
+    decimals = _decimals(rows)
+    shift = less_line - offset
+    lower = (rows.column("lower_ns") - base_ns) + shift
+    upper = (rows.column("upper_ns") - base_ns) + shift
     data = [
-        _line(_thin(at_ns, offset, parts), 1, "offset", scale=scale, unit=unit),
-        *_bound(rows, at_ns, base_ns, less_line - offset, parts),
-        _line(_thin(at_ns, less_line, parts), 2, "offset less its line", scale=1e-6),
+        _line(
+            _thin(at_ns, offset, parts),
+            1,
+            "offset",
+            scale=scale,
+            unit=unit,
+            decimals=decimals if unit == "ms" else 3,
+        ),
+        *_bound(at_ns, lower, upper, parts, decimals + 1),
+        _line(_thin(at_ns, less_line, parts), 2, "offset less its line", scale=1e-6, decimals=decimals),
         _line(drift, 3, "drift", colour=_GREEN) | (_DOTS if drift.at_ns.size <= _SHORT else {}),
         *_delay(exchanges, bins // 2),
     ]
-    each_delay = len(exchanges) <= _FEW
-    return {"data": data, "layout": layout(intervals, drift, unit, base_ns, each_delay=each_delay)}
+    panels = layout(intervals, drift, unit, base_ns, each_delay=len(exchanges) <= _FEW)
+    fit_band(panels, lower, upper)
+    fit_delays(panels, delays_ns(Exchanges.of(exchanges)))
+    return {"data": data, "layout": panels}
 
 
 def _thin(at_ns: Integers, values: Floats, parts: Sequence[Part]) -> Curve:
@@ -100,10 +115,8 @@ def _unit(offsets_ns: Floats) -> tuple[str, float]:
     return next((unit, scale) for unit, scale, most_ns in _OFFSET_UNITS if greatest < most_ns)
 
 
-def _bound(rows: Rows, at_ns: Integers, base_ns: int, shift: Floats, parts: Sequence[Part]) -> list[Json]:
-    """The band and its edges, less `base_ns`, all moved by `shift`; a polygon for each continuous run."""
-    lower = (rows.column("lower_ns") - base_ns) + shift
-    upper = (rows.column("upper_ns") - base_ns) + shift
+def _bound(at_ns: Integers, lower: Floats, upper: Floats, parts: Sequence[Part], decimals: int) -> list[Json]:
+    """The band and its edges, rounded outward; a polygon for each continuous run."""
     least = [envelope(at_ns[run], lower[run], bins)[0] for run, bins in parts]
     greatest = [envelope(at_ns[run], upper[run], bins)[1] for run, bins in parts]
     around = [
@@ -111,11 +124,24 @@ def _bound(rows: Rows, at_ns: Integers, base_ns: int, shift: Floats, parts: Sequ
         for up, down in zip(greatest, least, strict=True)
     ]
     area = _line(joined(around), 2, "hard bound", scale=1e-6, line={"width": 0})
+    edge = partial(_line, row=2, scale=1e-6, line=_EDGE, decimals=decimals)
     return [
         area | {"fill": "toself", "fillcolor": _SKY, "hoverinfo": "skip", "hovertemplate": None},
-        _line(joined(least), 2, "least possible", scale=1e-6, line=_EDGE),
-        _line(joined(greatest), 2, "greatest possible", scale=1e-6, line=_EDGE),
+        edge(_outward(joined(least), np.floor, decimals), name="least possible"),
+        edge(_outward(joined(greatest), np.ceil, decimals), name="greatest possible"),
     ]
+
+
+def _outward(edge: Curve, rounding: Callable[[Floats], Floats], decimals: int) -> Curve:
+    """An edge of the band, ns, such that it is not shown within it: to so many decimals of a millisecond."""
+    unit_ns = 10.0 ** (6 - decimals)
+    return Curve(edge.at_ns, rounding(edge.values / unit_ns) * unit_ns)
+
+
+def _decimals(rows: Rows) -> int:
+    """Of an offset in ms: what the least max error deserves."""
+    errors = rows.column("upper_ns") - rows.column("lower_ns")
+    return decimals_of(float(errors.min(initial=_S)) / 2e6, 3)
 
 
 def _straight(at_ns: Integers, offset: Floats, segment: Integers) -> Floats:
@@ -154,16 +180,17 @@ def _difference_ns(exchange: Exchange) -> int:
 def _delay(exchanges: Sequence[Exchange], bins: int) -> list[Json]:
     columns = Exchanges.of(exchanges)
     at_ns = columns.column("destination_ns")
-    delay = np.maximum(delays_ns(columns), 0).astype(np.float64)
+    delay = np.maximum(delays_ns(columns), 1).astype(np.float64)  # by decades there is no 0
+    line = partial(_line, row=4, scale=1e-6, decimals=decimals_of(float(delay.min(initial=_S)) / 1e6, 3))
     if at_ns.size <= _FEW:
-        dots = _line(Curve(at_ns, delay), 4, "delay", scale=1e-6)
+        dots = line(Curve(at_ns, delay), name="delay")
         return [dots | {"mode": "markers", "marker": {"size": 4, "color": _BLUE}}]
     runs = continuous(at_ns, np.zeros_like(at_ns))
     edges = [envelope(at_ns[run], delay[run], bins_of(run, at_ns, bins)) for run in runs]
     least, greatest = (joined([pair[side] for pair in edges]) for side in (0, 1))
     return [
-        _line(least, 4, "least", scale=1e-6),
-        _line(greatest, 4, "greatest", scale=1e-6, colour=VERMILION, line=_DOTTED),
+        line(least, name="least"),
+        line(greatest, name="greatest", colour=VERMILION, line=_DOTTED),
     ]
 
 
@@ -176,9 +203,12 @@ def _line(
     colour: str = _BLUE,
     line: Json | None = None,
     unit: str | None = None,
+    decimals: int = 3,
 ) -> Json:
+    """A trace; the number of a point is shown with so many decimals."""
     scaled = curve.values * scale
-    values = [None if np.isnan(value) else round(value, _digits(scaled)) for value in scaled.tolist()]
+    digits = max(_digits(scaled), decimals)
+    values = [None if np.isnan(value) else round(value, digits) for value in scaled.tolist()]
     return {
         "type": "scatter",
         "mode": "lines",
@@ -187,7 +217,7 @@ def _line(
         "y": values,
         "yaxis": axis("y", row),
         "line": {"color": colour, "width": 1.5} | (line or {}),
-        "hovertemplate": f"%{{y:.3f}} {unit or _UNITS[row - 1]}",
+        "hovertemplate": f"%{{y:.{decimals}f}} {unit or _UNITS[row - 1]}",
     }
 
 

@@ -20,14 +20,15 @@ Json = dict[str, Any]
 # Okabe and Ito's colours, which colour-blind readers can distinguish; dashes and labels repeat the meaning.
 VERMILION = "#D55E00"
 _GREY = "#6b7280"
+BAND_TITLE = "Less a straight line in each segment, ms. The truth lies within the band"
 _TITLES = (
     "Offset, {unit}{base}: Pi's clock − laptop's clock",
-    "Less a straight line in each segment, ms. The truth lies within the band",
+    BAND_TITLE,
     "Drift of the Pi's clock against the laptop's, ppm{drift}",
-    "Delay of the exchanges, ms: {delay}",
+    "Delay of the exchanges, ms, by decades: {delay}",
 )
 _NO_DRIFT = f": not drawn, since {WINDOW_S:g} s over MQTT without a cut or gap are needed"
-_EACH, _ENVELOPE = "each one", "the least (line) and the greatest (dotted) at a time"
+_EACH, _ENVELOPE = "each one", "least (line) and greatest (dotted)"
 _HEIGHT = 860
 _GAP = 0.075
 _NEAREST = 0.09
@@ -69,12 +70,12 @@ def layout(intervals: Sequence[Interval], drift: Curve, unit: str, base_ns: int,
         panels[axis("yaxis", row)] = {
             "domain": [max(top - height, 0), top],
             "anchor": "x",
-            "tickformat": ",~g" if row != 1 else ",.3~f",
+            "tickformat": ",~g" if row != 1 else ",.6~f",
             "automargin": True,
             **_grid(),
         }
         panels["annotations"].append(_text(title.format(**words), 0, top, "left"))
-    panels["yaxis4"]["rangemode"] = "tozero"
+    panels["yaxis4"] |= {"type": "log"}
     panels["yaxis3"]["range"] = _drift_range(drift)
     panels["annotations"] += _labels(intervals)
     return panels

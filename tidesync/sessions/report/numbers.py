@@ -36,7 +36,7 @@ def numbers(
         return [("Exchanges", f"{len(exchanges):,}")]
     return [
         *_exchanges(track, exchanges, events),
-        *_offsets(valid),
+        *_offsets(valid, Exchanges.of(exchanges)),
         *_errors(valid),
         *_delays(exchanges),
         *_breaks(intervals),
@@ -54,13 +54,13 @@ def _exchanges(track: Track, exchanges: Sequence[Exchange], events: Sequence[Eve
     ]
 
 
-def _offsets(valid: Rows) -> Numbers:
+def _offsets(valid: Rows, exchanges: Exchanges) -> Numbers:
     first, last = valid[0], valid[-1]
     return [
         ("Measured for", duration(last.topside_unix_ns - first.topside_unix_ns)),
         ("Offset at the beginning (Pi − laptop)", _offset(first)),
         ("Offset at the end", _offset(last)),
-        ("Mean drift in the longest segment", _drift(valid)),
+        ("Mean drift in the longest segment", _drift(valid, exchanges)),
     ]
 
 
@@ -75,18 +75,32 @@ def _far(offset_ms: float) -> str:
     return distance(offset_ms).replace(" ", NO_BREAK)
 
 
-def _drift(valid: Rows) -> str:
-    """The slope between the ends of the longest segment, with the 95 % error of both ends."""
+def _drift(valid: Rows, exchanges: Exchanges) -> str:
+    """The slope between the ends of the longest segment, with the 95 % error of both ends.
+
+    That of the RAW clocks where both ends have them: a wall clock may have been slewed meanwhile, or set a
+    little.
+    """
     segments = {row.segment: row for row in valid}
     ends = [(next(row for row in valid if row.segment == number), last) for number, last in segments.items()]
     first, last = max(ends, key=lambda pair: pair[1].topside_unix_ns - pair[0].topside_unix_ns)
     duration_ns = last.topside_unix_ns - first.topside_unix_ns
     if duration_ns <= 0:
         return "not known"
-    drift_ppm = (last.offset_ns - first.offset_ns) / duration_ns * 1e6
+    before_ns, after_ns = _set_ns(first, exchanges), _set_ns(last, exchanges)
+    set_ns = 0 if before_ns is None or after_ns is None else after_ns - before_ns
+    drift_ppm = (last.offset_ns - first.offset_ns - set_ns) / duration_ns * 1e6
     error_ppm = (_error_95_ns(first) + _error_95_ns(last)) / duration_ns * 1e6
     decimals = min(max(0, 1 - math.floor(math.log10(max(error_ppm, 1e-4)))), 4)
     return f"{drift_ppm:+.{decimals}f} ± {error_ppm:.{decimals}f} ppm".replace("-", "−")
+
+
+def _set_ns(row: Row, exchanges: Exchanges) -> int | None:
+    """What the offset of the wall clocks exceeds that of RAW by; None where RAW is not known."""
+    places = np.flatnonzero(exchanges.column("destination_ns") == row.topside_unix_ns)
+    exchange = exchanges[int(places[0])]
+    pi, topside = exchange.pi_realtime_minus_raw_ns, exchange.topside_realtime_minus_raw_ns
+    return None if pi is None or topside is None else pi - topside
 
 
 def _error_95_ns(row: Row) -> int:

@@ -49,9 +49,9 @@ def error(ns: float) -> str:
 
 
 def signed(ns: float) -> str:
-    """`+3.000 s`, `−12.345 ms`, `+40 µs`: for offsets and steps."""
+    """`+3.000 s`, `−12.345 ms`, `+40 µs`, `+0.02 µs`: for offsets and steps."""
     size, unit = _unit(abs(ns), small_ns=1_000_000)
-    decimals = 0 if unit == "µs" else 3
+    decimals = 3 if unit != "µs" else 0 if abs(ns) >= 10_000 else 2  # noqa: PLR2004 - from here on hundredths are noise
     return f"{'−' if ns < 0 else '+'}{abs(ns) / size:,.{decimals}f}{NO_BREAK}{unit}"
 
 
@@ -63,8 +63,8 @@ def step(ns: float) -> str:
 
 
 def milliseconds(ns: float, decimals: int = 3) -> str:
-    """`−1,234.567 ms`."""
-    return f"{ns / 1e6:,.{decimals}f}".replace("-", "−") + f"{NO_BREAK}ms"
+    """`−1,234.567 ms`; what is shown as 0 has no sign."""
+    return f"{round(ns / 1e6, decimals) + 0.0:,.{decimals}f}".replace("-", "−") + f"{NO_BREAK}ms"
 
 
 def count(number: int, one: str, many: str) -> str:

@@ -228,6 +228,17 @@ def test_what_a_topside_that_publishes_seldom_has_finished_is_asked_for_at_the_s
     assert len(session.store.folder.read_exchanges().exchanges) == 10
 
 
+def test_the_last_exchange_of_a_vehicle_that_is_measured_rarely_is_awaited(session, reach):
+    """It was finished just before the stop, twenty seconds after the one before it."""
+    reported(session, 21, 2, interval_s=1.0, rate=0.05)
+    session.stop("r2", at(22.2))
+    assert not session.update(at(22.2), reach).smooth
+    session.take_batch([exchange(2, 22)], 1, at(22.9))
+    assert not session.update(at(23), reach).smooth
+    reported(session, 23.1, 22, interval_s=1.0, rate=0.05)
+    assert ends(session, reach, [each / 10 for each in range(231, 300)]) == 23.9
+
+
 @pytest.mark.parametrize("last", [2**53 - 1, 2**53])
 def test_of_a_count_that_is_at_its_end_no_more_is_asked_for_than_there_can_be(session, reach, last):
     session.take_batch([exchange(last, 2.1)], 1, at(2.2))

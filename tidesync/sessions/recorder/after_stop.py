@@ -63,8 +63,8 @@ def awaited_until_ns(
             continue
         if not (one := log.vehicles.get(name)):
             continue
-        interval_ns = one.interval_ns(topside)
-        lately_ns = began_ns - max(silent_ns, interval_ns + _LATE_NS if interval_ns >= RARE_NS else 0)
+        rest_ns = one.rest_ns(topside)
+        lately_ns = began_ns - max(silent_ns, rest_ns + _LATE_NS if rest_ns >= RARE_NS else 0)
         recent = watch is not None and watch.heard_ns >= lately_ns
         has_heard &= not recent
         reported = one.is_reported(topside, began_ns, began_ns + AWAY_NS)

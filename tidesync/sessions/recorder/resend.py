@@ -22,7 +22,7 @@ Resend = tuple["Owner", ResendCommand | ClockResendCommand]
 """To whom, and the command."""
 
 RARE_NS = 6_000_000_000
-"""Results, with which exchanges come, are not waited for where they are so far apart or more."""
+"""Exchanges, or the results with which they come, are asked for at a stop where they are so far apart."""
 _MOST_LATEST = 4000
 """A minute's, the longest between results, at 50 a second."""
 
@@ -30,12 +30,12 @@ _MOST_LATEST = 4000
 def not_yet_published(
     newest: Mapping[Stream, SequenceWatch], vehicles: Mapping[str, VehicleLog]
 ) -> list[tuple[Source, int, int]]:
-    """What to ask for at a stop: what topsides whose results are rare may have finished since the last."""
+    """What to ask for at a stop: what topsides may have finished since, where little comes of them."""
     return [
         (source_of(last), last.seq + 1, min(last.seq + _MOST_LATEST, LAST_NUMBER))
         for (vehicle, topside), watch in newest.items()
         if (last := watch.newest) and last.seq < LAST_NUMBER
-        if vehicle in vehicles and vehicles[vehicle].interval_ns(topside) >= RARE_NS
+        if vehicle in vehicles and vehicles[vehicle].rest_ns(topside) >= RARE_NS
     ]
 
 

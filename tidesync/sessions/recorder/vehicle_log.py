@@ -170,6 +170,12 @@ class VehicleLog:
         known = self._results.get(topside)
         return round(1e9 * ((known[0].interval_s if known else None) or 0))
 
+    def rest_ns(self, topside: str) -> int:
+        """Between what comes of a topside: results with exchanges, and exchanges; 0: not known."""
+        known = self._results.get(topside)
+        rate = known[0].rate if known else None
+        return max(self.interval_ns(topside), round(1e9 / rate) if rate else 0)
+
     def is_reported(self, topside: str, since_ns: int, until_ns: int) -> bool:
         """Whether a result came since then, or none is due until then; by RAW."""
         if topside not in self._results:

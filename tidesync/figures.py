@@ -19,8 +19,9 @@ def figure(value: float | None, decimals: int, unit: str = "") -> str:
     """`value` with this many decimals and its unit, or `-`: what is missing is never 0.
 
     Without separators of thousands, as everything that is printed in lines: those are read by programs, too.
+    What is shown as 0 has no sign.
     """
-    return "-" if value is None else f"{value:.{decimals}f} {unit}".rstrip()
+    return "-" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f} {unit}".rstrip()
 
 
 def decimals_of(error: float | None, least: int, most: int = _MOST_DECIMALS) -> int:

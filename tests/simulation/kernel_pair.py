@@ -7,7 +7,7 @@ from pi_agent.udp.interface import SessionTerms
 from runtime.stamp_clock import StampClock
 from schemas.datagram import parse_answer
 from tests.simulation.kernel_time import MS, US, KernelTime, NoSleep, Rate, S
-from topside_agent.estimator import OffsetEstimator
+from topside_agent.estimator import OffsetEstimator, smooth
 from topside_agent.udp.exchange import exchange_of
 from topside_agent.udp.interface import Address, PathTerms
 from topside_agent.udp.requester import Requester, Sent
@@ -17,6 +17,7 @@ _BEGUN = 5.0 * S
 _KEY = bytes(range(32))
 _HERE = Address("192.0.2.1", 9151)
 _UNSEEN = 2.5 * S
+_AROUND_S = 1.0
 
 
 class End:
@@ -87,6 +88,8 @@ class Pair:
         self.requester = Requester("rov1", PathTerms(7, _KEY, (_HERE,), 10.0, 3, 1.0))
         self.estimator = OffsetEstimator()
         self.exchanges, self.results, self._read = [], [], {}
+        self.hidden_s = []
+        """When either clock moved as no program could see."""
         self.contradictions = 0
         """Of what is known while both realtimes run evenly."""
         self._look = self.topside.clock.look()
@@ -124,17 +127,34 @@ class Pair:
         exchange = exchange_of(direct, topside="surface", seq=len(self.exchanges), boot_id="boot")
         self.exchanges.append(exchange)
         hidden = self.pi.hidden or self.topside.hidden
+        self.hidden_s += [self.topside.true / S] * hidden
         # Where topside's clock was set meanwhile the result is carried forward, and so conditional.
         if not self.estimator.add(exchange).accepted or hidden or direct.topside_set:
             return
-        trusted_ns = self.estimator._even._trusted_ns
+        trusted_ns = self.estimator.even._trusted_ns
         found = self.estimator.estimate()
-        self.contradictions += self.estimator._even._trusted_ns != trusted_ns
+        self.contradictions += self.estimator.even._trusted_ns != trusted_ns
         if direct.transmit_stamp == "user":  # the clock may have been set since
             read = self.pi.when_raw(direct.transmit_raw_ns)
         true_ns = self.pi.realtime(read) - self.topside.realtime(read)
         beyond_ns = max(found.lower_ns - true_ns, true_ns - found.upper_ns)
         self.results.append((math.ceil(beyond_ns), found.max_error_ns, direct.even_ns > 0))
+
+    def rows(self):
+        """Sound rows afterwards, with by how much each is off beyond its bound; not of what nobody saw.
+
+        Of the last one nothing read what the Pi's clock did on the way back.
+        """
+        arrived = {
+            each.destination_ns: each.destination_ns - each.topside_realtime_minus_raw_ns
+            for each in self.exchanges
+        }
+        for row in smooth(self.exchanges).rows[:-1]:
+            true = self.topside.when_raw(arrived[row.topside_unix_ns])
+            unseen = any(abs(true / S - hidden_s) < _AROUND_S for hidden_s in self.hidden_s)
+            if row.state == "ok" and not unseen:
+                true_ns = self.pi.realtime(true) - self.topside.realtime(true)
+                yield row, math.ceil(max(row.lower_ns - true_ns, true_ns - row.upper_ns))
 
     def wrong(self):
         """By how much results are off beyond their bound, clocks showing whole numbers."""

@@ -8,7 +8,7 @@ import pytest
 from tests.effort import tries
 from tests.simulation.kernel_pair import Pair
 from tests.simulation.test_kernel_time import KINDS, drawn, machine
-from topside_agent.estimator import OffsetEstimator
+from topside_agent.estimator import OffsetEstimator, smooth
 
 
 @pytest.mark.parametrize("seed", range(tries(2)))
@@ -21,6 +21,7 @@ def test_no_result_is_off_by_more_than_its_bound(kinds, seed):
     assert pair.wrong() == []
     assert pair.contradictions == 0
     assert pair.results
+    assert [(row, beyond_ns) for row, beyond_ns in pair.rows() if beyond_ns > 2] == []
 
 
 @pytest.mark.parametrize("seed", range(tries(2)))
@@ -28,6 +29,11 @@ def test_how_well_the_clocks_are_read_widens_nothing_while_they_run_evenly(seed)
     pair = Pair(random.Random(seed), drift_ppm=20).run(10)
     assert pair.wrong() == []
     assert pair.contradictions == 0
+    rows, without = (
+        smooth([each.model_copy(update=also) for each in pair.exchanges]).rows
+        for also in ({}, {"even_ns": 0})
+    )
+    assert all(beyond_ns <= 2 for _, beyond_ns in pair.rows())
     estimator, on_raw = OffsetEstimator(), []
     for each in pair.exchanges:
         estimator.add(each.model_copy(update={"even_ns": 0}))
@@ -35,3 +41,7 @@ def test_how_well_the_clocks_are_read_widens_nothing_while_they_run_evenly(seed)
     stated = [bound_ns for _, bound_ns, _ in pair.results]
     resolution_ns = median(each.resolution_ns for each in pair.exchanges)
     assert median(stated[20:]) < median(on_raw[20:]) - 1.5 * resolution_ns
+    widths_ns = [
+        median((each.column("upper_ns") - each.column("lower_ns")).tolist()) for each in (rows, without)
+    ]
+    assert widths_ns[0] < widths_ns[1] - 3 * resolution_ns

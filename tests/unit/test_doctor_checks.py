@@ -26,6 +26,8 @@ from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
 from schemas.presence import Member
 from tests.ports import free_port
+from tests.unit.dashboards import LONG_AGO, S, info, letter, reading
+from tests.unit.dashboards import result as dashboards_result
 from tests.unit.metric_examples import RESULT
 from tidesync.doctor import (
     broker_checks,
@@ -512,6 +514,14 @@ def test_a_broker_that_was_heard_to_its_end_and_sent_nothing_has_no_vehicle():
     seen = Observations(connect_ms=1.0, subscribed=True)
     found = {each.check: each for each in fleet_checks.fleet_checks(seen, read(SystemClock()))}
     assert (found["vehicles"].verdict, found["vehicles"].found) == ("warn", "none is known")
+
+
+@pytest.mark.parametrize(("state", "verdict"), [("locked", "warn"), ("holdover", "ok"), ("stale", "ok")])
+def test_a_vehicle_that_does_not_answer_is_not_blamed_on_its_direct_path(state, verdict):
+    letters = [letter(info(udp=1)), letter(dashboards_result(state=state, path="mqtt"))]
+    seen = Observations(connect_ms=1.0, subscribed=True, letters=letters)
+    found = {each.check: each for each in fleet_checks.fleet_checks(seen, reading(LONG_AGO + S))}
+    assert found["direct path to rov1"].verdict == verdict
 
 
 # Groups

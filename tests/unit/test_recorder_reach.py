@@ -4,7 +4,7 @@ import pytest
 
 from schemas.instants import utc_from_ns
 from tests.unit.test_metadata_merge import result
-from tests.unit.test_recorder_session import at, exchange, recording
+from tests.unit.test_recorder_session import S, at, exchange, recording
 from tests.unit.test_session_recorder import connected
 from tidesync.sessions.recorder.reach import AWAY_NS
 from tidesync.sessions.recorder.session_recorder import SessionRecorder
@@ -175,9 +175,20 @@ def test_what_was_measured_after_the_stop_while_the_recorder_slept_is_not_taken(
     assert there == list(range(8))
 
 
-def later(second):
-    """The recorder's reading after it slept for a minute."""
-    return at(second)._replace(realtime_minus_raw_ns=at(second).realtime_minus_raw_ns + 60_000_000_000)
+def later(second, slept_s=60):
+    """The recorder's reading after it slept."""
+    return at(second)._replace(realtime_minus_raw_ns=at(second).realtime_minus_raw_ns + slept_s * S)
+
+
+def test_what_was_on_its_way_at_the_stop_is_awaited_after_an_hour_of_sleep(session, reach):
+    session.take_batch([exchange(2, 4)], 1, at(4))
+    session.stop("r2", at(5))
+    session.slept(3600 * S, later(5.2, 3600))
+    assert not session.update(later(5.2, 3600), reach).smooth
+    session.take_batch([exchange(3, 4.9)], 2, later(5.3, 3600))
+    assert not session.update(later(5.3, 3600), reach).smooth
+    session.take_batch([exchange(4, 3605.1)], 3, later(5.4, 3600))
+    assert session.update(later(5.4, 3600), reach).smooth
 
 
 def test_a_stop_is_answered_after_three_seconds_though_updates_are_rare(tmp_path, reach):
@@ -202,3 +213,36 @@ def test_a_recorder_that_ends_meanwhile_does_not_give_up_what_it_waits_for(tmp_p
     assert not session.update(at(16), reach).smooth
     assert list(sessions.suspend(at(17), reach)) == [session]
     assert session.active
+
+
+@pytest.mark.parametrize("interval_s", [10, 60])
+def test_what_a_topside_that_publishes_seldom_has_finished_is_asked_for_at_the_stop(
+    session, reach, interval_s
+):
+    reported(session, 2.2, 2, interval_s=interval_s)
+    session.stop("r2", at(11))
+    ((owner, command),) = session.update(at(11), reach).resend
+    assert (owner, command.from_seq) == (("topside", "topside"), 2)
+    session.take_batch([exchange(seq, seq + 1) for seq in range(2, 10)], 1, at(11.2))
+    assert ends(session, reach, [each / 10 for each in range(112, 200)]) == 12.2
+    assert len(session.store.folder.read_exchanges().exchanges) == 10
+
+
+def test_the_last_exchange_of_a_vehicle_that_is_measured_rarely_is_awaited(session, reach):
+    """It was finished just before the stop, twenty seconds after the one before it."""
+    reported(session, 21, 2, interval_s=1.0, rate=0.05)
+    session.stop("r2", at(22.2))
+    assert not session.update(at(22.2), reach).smooth
+    session.take_batch([exchange(2, 22)], 1, at(22.9))
+    assert not session.update(at(23), reach).smooth
+    reported(session, 23.1, 22, interval_s=1.0, rate=0.05)
+    assert ends(session, reach, [each / 10 for each in range(231, 300)]) == 23.9
+
+
+@pytest.mark.parametrize("last", [2**53 - 1, 2**53])
+def test_of_a_count_that_is_at_its_end_no_more_is_asked_for_than_there_can_be(session, reach, last):
+    session.take_batch([exchange(last, 2.1)], 1, at(2.2))
+    reported(session, 2.2, 2, interval_s=60)
+    session.stop("r2", at(11))
+    latest = [command.to_seq for _, command in session.update(at(11), reach).resend if command.to_seq >= last]
+    assert latest == [2**53] * (2**53 - last)

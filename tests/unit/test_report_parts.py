@@ -18,6 +18,7 @@ from tidesync.sessions.report.events import EventRow
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.page import Section, render, report_on
+from tidesync.sessions.report.ranges import fit_delays
 from tidesync.sessions.report.series import Curve, continuous, envelope, joined, slopes_ppm, thinned
 from tidesync.sessions.report.session import load
 from tidesync.sessions.report.tables import TableStamps
@@ -425,6 +426,13 @@ def test_a_curve_of_less_than_a_microsecond_has_numbers_that_differ():
     assert hover["least possible"] == hover["greatest possible"] == "%{y:.6f} ms"
     assert hover["least"] == "%{y:.5f} ms"
     assert made["layout"]["yaxis4"]["range"] == [-4, -3]
+    assert made["layout"]["yaxis4"]["dtick"] == 1
+
+
+def test_the_decades_of_delays_have_room_on_paper():
+    panels = {"yaxis4": {}}
+    fit_delays(panels, np.array([0, 580, 10_550_000], dtype=np.int64))
+    assert panels["yaxis4"] == {"range": [-4, 2], "dtick": 2}
 
 
 def test_an_edge_of_the_band_is_drawn_no_nearer_than_it_is():
@@ -441,7 +449,8 @@ def test_an_edge_of_the_band_is_drawn_no_nearer_than_it_is():
 def test_a_band_that_is_far_wider_now_and_then_is_shown_as_it_is_mostly_and_the_title_says_so(wide_at, times):
     made = microseconds(wide_at)
     title = made["layout"]["annotations"][1]["text"]
-    assert title.endswith(f"which leaves this panel at {times}" if times else "within the band")
+    assert title.endswith(f"within the band, cut at {times}" if times else "within the band")
+    assert len(title) <= 100, "as many characters as a printed line has"
     shown = made["layout"]["yaxis2"].get("range")
     assert (shown is not None) == bool(wide_at)
     if shown:

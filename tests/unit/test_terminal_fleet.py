@@ -162,6 +162,7 @@ def test_a_span_in_words(seconds, words):
 
 def test_what_is_missing_is_never_zero():
     assert figure(None, 3) == "-"
+    assert (figure(-0.000_004, 5), figure(-0.000_005_1, 5)) == ("0.00000", "-0.00001")
     assert ago(None) == "never"
     assert "ahead" in ago(-3600)
 

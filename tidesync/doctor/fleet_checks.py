@@ -73,7 +73,8 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         if row.info:
             yield agent(row.vehicle, row.info).about(row.vehicle)
             yield ok(f"clock of {row.vehicle}", discipline_of(row.info)).about(row.vehicle)
-            current = row.result if row.fresh else None
+            answers = row.fresh and row.result is not None and row.result.state in {"acquiring", "locked"}
+            current = row.result if answers else None
             yield direct_path(row.vehicle, row.info, current).about(row.vehicle)
     yield from unreadable(seen)
     yield clocks_agree(seen)

@@ -61,7 +61,7 @@ class OffsetEstimator:
         """The destination of the exchange that began the segment, but for the first one."""
         self._recent = RecentConstraints(_RECENT)
         self._known = KnownExchanges(_REMEMBERED)
-        self._pi, self._topside, self._even = RecentReadings(), RecentReadings(), EvenBound(settings)
+        self._pi, self._topside, self.even = RecentReadings(), RecentReadings(), EvenBound(settings)
         self.stride = 1
         """The windows take so many blocks at a time: 2 makes errors up to 2 % greater, for less work."""
 
@@ -173,7 +173,7 @@ class OffsetEstimator:
         self.timebase, self._last, self.constraint = timebase, new, new.constraint
         self._boot_id = new.boot_id or self._boot_id
         self._recent.add(new.constraint)
-        self._even.take(new.constraint, cut=cut is not None)
+        self.even.take(new.constraint, cut=cut is not None)
         directly = self._paths.came_directly
         take(self._pi, self._topside, new.constraint, cut=cut is not None, directly=directly)
         self.exchanges_total += 1
@@ -271,7 +271,7 @@ class OffsetEstimator:
             (low - grown, high + grown),
             newest.topside_difference_ns - round(topside_rate * way_back_ns),
         )
-        found = self._even.narrowed(found, newest)
+        found = self.even.narrowed(found, newest)
         reading_ns = newest.transmit_ns + newest.pi_difference_ns
         return found._replace(measured_at_ns=reading_ns - found.offset_ns, age_ns=0, conditional=False)
 

@@ -30,6 +30,7 @@ _WHOLE = ("topside_unix_ns", "offset_ns", "lower_ns", "upper_ns", "u95_ns")
 _PACK = struct.Struct("=5qdiB").pack
 _NO_U95 = -1
 _LEAST_NS, _MOST_NS = -(2**63), 2**63 - 1
+_FAR_NS = 2**61
 _CHUNK = 4096
 
 
@@ -189,6 +190,44 @@ class Rows(Sequence[Row]):
             _STATES.index("ambiguous")
         )
 
+    def are(self, state: RowState, places: Integers) -> NDArray[np.bool_]:
+        """Which of those at `places` are in this state."""
+        found: NDArray[np.bool_] = self._field("state")[places] == _STATES.index(state)
+        return found
+
+    def contradict(
+        self, places: Integers, base_ns: Integers, low_ns: Integers, high_ns: Integers
+    ) -> NDArray[np.bool_]:
+        """Which of those at `places` cannot have an offset of `base_ns` + `low_ns` to `high_ns`, or none can.
+
+        No offset is near the 64 bits.
+        """
+        rows = self._table[places]
+        found: NDArray[np.bool_] = (
+            (low_ns > high_ns)
+            | (base_ns + low_ns > rows["upper_ns"])
+            | (base_ns + high_ns < rows["lower_ns"])
+        )
+        return found
+
+    def narrow(self, places: Integers, base_ns: Integers, low_ns: Integers, high_ns: Integers) -> None:
+        """Before anyone has seen them: those at `places` have that offset, which they do not contradict.
+
+        What they are to be on RAW is as wide as it was, or theirs with what the readings leave open added,
+        whichever is narrower (`realtime_ns`).
+        """
+        rows = self._table[places]
+        before, near = rows.copy(), (rows["upper_ns"] < _FAR_NS) & (rows["lower_ns"] > -_FAR_NS)
+        rows["lower_ns"] = np.maximum(rows["lower_ns"], base_ns + low_ns)
+        rows["upper_ns"] = np.minimum(rows["upper_ns"], base_ns + high_ns)
+        rows["offset_ns"] = np.clip(rows["offset_ns"], rows["lower_ns"], rows["upper_ns"])
+        below, above = rows["offset_ns"] - rows["lower_ns"], rows["upper_ns"] - rows["offset_ns"]
+        moved = np.maximum(rows["lower_ns"] - before["lower_ns"], before["upper_ns"] - rows["upper_ns"])
+        realtime = np.maximum(np.floor(rows["realtime_ns"] - moved), -np.ceil(rows["realtime_ns"]))
+        rows["realtime_ns"] = np.minimum(realtime, np.minimum(below, above))
+        rows["u95_ns"] = np.minimum(rows["u95_ns"], np.maximum(below, above))  # also where there is none
+        self._table[places[near]] = rows[near]
+
     def in_states(self, *states: RowState) -> Rows:
         """The rows in these states."""
         return self.at(np.isin(self._field("state"), [_STATES.index(state) for state in states]))
@@ -203,7 +242,10 @@ class Rows(Sequence[Row]):
 
     @property
     def realtime_ns(self) -> Floats:
-        """How much wider each row is on either side for what the wall clocks may have done."""
+        """How much wider each row is on either side for what the wall clocks may have done.
+
+        Below 0, and so much narrower, where they ran so evenly that no reading of them counts.
+        """
         return np.array(self._field("realtime_ns"))
 
     @property

@@ -32,6 +32,7 @@ from topside_agent.estimator.rows import Row, RowColumns, Rows
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.smoother_arrays import ForwardPass, TimebaseArrays
 from topside_agent.estimator.smoother_averages import with_averages
+from topside_agent.estimator.smoother_even import EvenStretches
 from topside_agent.estimator.smoother_windows import (
     DenseBlocks,
     Pooled,
@@ -56,7 +57,7 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     RAW ran through does not limit what is estimated on RAW.
     """
     ordered = in_order(exchanges)
-    builder, passes = _forward(ordered, settings)
+    builder, passes, even = _forward(ordered, settings)
     accepted = builder.accepted()
     see_slews(accepted)
     ends = [
@@ -71,14 +72,17 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         arrays.narrow(*backward_bounds(*known, limits, settings))
         arrays.narrow(*bounds_between(*known, limits, settings.block_s))
         arrays.offset = np.clip(arrays.offset - settings.asymmetry_ns, arrays.low, arrays.high)
-    rows = _all_rows(smoothed, accepted, stream_of(ordered), settings)
+    rows = _all_rows(smoothed, accepted, even, stream_of(ordered), settings)
     track = builder.track(rows, _final(builder.estimator, smoothed, rows))
     return replace(track, rate_ppm=proved_rate_ppm(ends, settings))
 
 
-def _forward(exchanges: Exchanges, settings: EstimatorSettings) -> tuple[TrackBuilder, list[ForwardPass]]:
+def _forward(
+    exchanges: Exchanges, settings: EstimatorSettings
+) -> tuple[TrackBuilder, list[ForwardPass], EvenStretches]:
     builder = TrackBuilder(OffsetEstimator(settings, points=False), exchanges)
     passes: list[ForwardPass] = []
+    even = EvenStretches(builder.estimator.even)
     for place, exchange in enumerate(exchanges):
         constraint = builder.add(place, exchange)
         if constraint is None:
@@ -90,8 +94,9 @@ def _forward(exchanges: Exchanges, settings: EstimatorSettings) -> tuple[TrackBu
         bounds = timebase.relative(constraint)
         low, high = timebase.bound.at(bounds.lower_at)
         passes[-1].numbers.extend((*bounds, low, high, timebase.blocks.slope))
+        even.add(len(builder) - 1, constraint)
     kept = builder.estimator.settings  # a promised rate that was contradicted never held
-    return (builder, passes) if kept == settings else _forward(exchanges, kept)
+    return (builder, passes, even) if kept == settings else _forward(exchanges, kept)
 
 
 def _estimate(smoothed: list[TimebaseArrays], settings: EstimatorSettings) -> None:
@@ -184,7 +189,11 @@ def _fill_along_drift(
 
 
 def _all_rows(
-    smoothed: list[TimebaseArrays], accepted: Accepted, stream: tuple[str, str], settings: EstimatorSettings
+    smoothed: list[TimebaseArrays],
+    accepted: Accepted,
+    even: EvenStretches,
+    stream: tuple[str, str],
+    settings: EstimatorSettings,
 ) -> Rows:
     """The rows of all timebases, in the order of time."""
     rows = RowColumns()
@@ -196,7 +205,9 @@ def _all_rows(
     parts += [each.places.astype(np.int64) for each in smoothed]
     parts += [each.ambiguous for each in smoothed]
     places = np.concatenate(parts)
-    return in_time(rows.taken(stream), estimation_ns(accepted.exchanges.at(places)))
+    found = rows.taken(stream)
+    even.narrow(found, places, accepted.exchanges)
+    return in_time(found, estimation_ns(accepted.exchanges.at(places)))
 
 
 def _add_rows(rows: RowColumns, arrays: TimebaseArrays, settings: EstimatorSettings) -> None:

@@ -166,5 +166,5 @@ def _summary(outcome: SessionOutcome) -> str:
     if outcome.left:
         return "left as it is"
     if faults := outcome.faults():
-        return faults[0]
+        return faults[0].removeprefix(f"{outcome.results.session}: ")
     return counted(len(outcome.results.tables), "file")

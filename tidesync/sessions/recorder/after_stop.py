@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.recorder.reach import AWAY_NS
+from tidesync.sessions.recorder.resend import RARE_NS
 from tidesync.sessions.recorder.stopping import LONGEST_REPORTED_NS, PATIENCE_NS, Sent
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.reach import Reach
     from tidesync.sessions.recorder.session_log import SessionLog
     from tidesync.sessions.recorder.stopping import Stopping
+
+_LATE_NS = 2_000_000_000
 
 
 def sent(log: SessionLog, now: Reading, exchange: Exchange) -> Sent:
@@ -58,14 +61,17 @@ def awaited_until_ns(
             until_ns = max(until_ns, reach.awaited_until_ns(topside, watch.heard_ns))
         if stopping.has_heard(stream):
             continue
-        recent = watch is not None and began_ns - watch.heard_ns <= silent_ns
-        has_heard &= not recent
         if not (one := log.vehicles.get(name)):
             continue
+        rest_ns = one.rest_ns(topside)
+        lately_ns = began_ns - max(silent_ns, rest_ns + _LATE_NS if rest_ns >= RARE_NS else 0)
+        recent = watch is not None and watch.heard_ns >= lately_ns
+        has_heard &= not recent
+        reported = one.is_reported(topside, began_ns, began_ns + AWAY_NS)
         more_ns = one.reported_more_ns(topside, watch.newest_ns if watch else 0)
         if more_ns is not None and more_ns >= began_ns - silent_ns:
             until_ns = max(until_ns, min(max(began_ns, more_ns) + AWAY_NS, began_ns + LONGEST_REPORTED_NS))
-        elif reach and recent and not one.is_reported(topside, began_ns, began_ns + AWAY_NS):
+        elif reach and watch and lately_ns <= watch.heard_ns <= began_ns and not reported:
             until_ns = max(until_ns, began_ns + AWAY_NS)
     if patience is None and until_ns <= now.raw_ns and has_heard:
         return 0

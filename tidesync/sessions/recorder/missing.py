@@ -105,8 +105,13 @@ class SequenceWatch:
         )
 
     @property
+    def newest(self) -> Exchange | None:
+        """Its newest exchange."""
+        return self._newest
+
+    @property
     def newest_ns(self) -> int:
-        """Topside's realtime at the end of its newest exchange."""
+        """Topside's realtime at the end of that."""
         return self._newest.destination_ns if self._newest else 0
 
     @property

@@ -6,16 +6,37 @@ from typing import TYPE_CHECKING
 
 from schemas.clock_history import ClockResendCommand
 from schemas.messages import ResendCommand
+from tidesync.sessions.journal import source_of
+from tidesync.sessions.recorder.piece_watch import LAST_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tidesync.sessions.clock_pieces import Owner
-    from tidesync.sessions.journal import Source
+    from tidesync.sessions.journal import Source, Stream
     from tidesync.sessions.recorder.clock_log import ClockRequest
+    from tidesync.sessions.recorder.missing import SequenceWatch
+    from tidesync.sessions.recorder.vehicle_log import VehicleLog
 
 Resend = tuple["Owner", ResendCommand | ClockResendCommand]
 """To whom, and the command."""
+
+RARE_NS = 6_000_000_000
+"""Exchanges, or the results with which they come, are asked for at a stop where they are so far apart."""
+_MOST_LATEST = 4000
+"""A minute's, the longest between results, at 50 a second."""
+
+
+def not_yet_published(
+    newest: Mapping[Stream, SequenceWatch], vehicles: Mapping[str, VehicleLog]
+) -> list[tuple[Source, int, int]]:
+    """What to ask for at a stop: what topsides may have finished since, where little comes of them."""
+    return [
+        (source_of(last), last.seq + 1, min(last.seq + _MOST_LATEST, LAST_NUMBER))
+        for (vehicle, topside), watch in newest.items()
+        if (last := watch.newest) and last.seq < LAST_NUMBER
+        if vehicle in vehicles and vehicles[vehicle].rest_ns(topside) >= RARE_NS
+    ]
 
 
 def of_all(

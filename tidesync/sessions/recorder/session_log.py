@@ -13,6 +13,7 @@ from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.recorded import RecordedExchanges
+from tidesync.sessions.recorder.resend import not_yet_published
 from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
 from tidesync.sessions.recorder.sources import SourceState, SourceWatches, gap_of
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
@@ -58,6 +59,8 @@ class SessionLog:
         """How long the recorder's machine has slept since the last new exchange."""
         self._recorded = RecordedExchanges()
         self.watches = SourceWatches()
+        self._latest: list[tuple[Source, int, int]] = []
+        """To ask for once."""
         self._duplicates = DuplicateLog()
         self.behind = Behind()
         self._measuring = set(recording.topsides.values())
@@ -172,7 +175,8 @@ class SessionLog:
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
         """What to ask for again now: the source, and the first and last `seq`."""
-        return self.watches.requests(now.raw_ns, self.elapsed_ns(now), self.behind.late_ns)
+        latest, self._latest = self._latest, []
+        return latest + self.watches.requests(now.raw_ns, self.elapsed_ns(now), self.behind.late_ns)
 
     def request_all(self, now: Reading) -> None:
         """Make everything that is missing due at the next update: the connection was lost."""
@@ -190,6 +194,7 @@ class SessionLog:
 
     def await_last(self, now: Reading) -> None:
         """The recording ends: make everything that is missing due, and ask for the clocks up to now."""
+        self._latest = not_yet_published(self.watches.newest, self._vehicles)
         self.watches.request_all(again=False)
         self.clock.await_last(now.raw_ns)
 

@@ -45,6 +45,8 @@ class Stopping:
     def __init__(self, wait_s: float, now_ns: int) -> None:
         self._wait_ns = round(wait_s * 1e9)
         self.began_ns = self._recorded_ns = self._coming_ns = now_ns
+        self._stopped_ns = now_ns
+        """When it began, as if RAW had gone on in sleep: earlier than that was by RAW."""
         self._heard: set[Stream] = set()
         self._direct: set[Stream] = set()
         """Those that were measured directly since."""
@@ -63,8 +65,8 @@ class Stopping:
         return self.began_ns + ANSWER_NS
 
     def slept(self, slept_ns: int) -> None:
-        """The recorder's machine slept, in which its RAW stood still: it began so much earlier."""
-        self.began_ns -= slept_ns
+        """The recorder's machine slept, in which its RAW stood still; it waits as long as ever."""
+        self._stopped_ns -= slept_ns
 
     def note_recorded(self, now_ns: int) -> None:
         """Something new has come."""
@@ -84,7 +86,9 @@ class Stopping:
                 self._note(stream, prompt_ns, now_ns)
             elif ahead:
                 self._coming_ns = now_ns
-            after = ahead and settled and prompt_ns is not None and prompt_ns[0] > self.answer_ns
+            after = (
+                ahead and settled and prompt_ns is not None and prompt_ns[0] > self._stopped_ns + ANSWER_NS
+            )
             (passed if after and not self._is_first(stream) else taken).append(exchange)
         return taken, passed
 
@@ -93,7 +97,7 @@ class Stopping:
 
         Not all clocks say that where one was set or its machine slept: then it is not waited for.
         """
-        last_ns = self.began_ns + (HELD_NS if stream in self._direct else 0)
+        last_ns = self._stopped_ns + (HELD_NS if stream in self._direct else 0)
         if prompt_ns is None or prompt_ns[0] > last_ns:
             self._heard.add(stream)
         elif stream not in self._heard and prompt_ns[1] <= last_ns:

@@ -165,12 +165,23 @@ class VehicleLog:
         result, heard_ns = self._results[topside]
         return heard_ns if (_last_exchange_ns(result) or 0) > newest_ns + _ON_ITS_WAY_NS else None
 
+    def interval_ns(self, topside: str) -> int:
+        """Between results of a topside; 0: not known."""
+        known = self._results.get(topside)
+        return round(1e9 * ((known[0].interval_s if known else None) or 0))
+
+    def rest_ns(self, topside: str) -> int:
+        """Between what comes of a topside: results with exchanges, and exchanges; 0: not known."""
+        known = self._results.get(topside)
+        rate = known[0].rate if known else None
+        return max(self.interval_ns(topside), round(1e9 / rate) if rate else 0)
+
     def is_reported(self, topside: str, since_ns: int, until_ns: int) -> bool:
         """Whether a result came since then, or none is due until then; by RAW."""
         if topside not in self._results:
             return False
-        result, heard_ns = self._results[topside]
-        return heard_ns >= since_ns or heard_ns + (result.interval_s or 0) * 1e9 > until_ns
+        heard_ns = self._results[topside][1]
+        return heard_ns > since_ns or heard_ns + self.interval_ns(topside) > until_ns
 
     def note_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Use a result if it may be used; returns whether it is the first with an offset.

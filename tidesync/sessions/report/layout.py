@@ -75,7 +75,7 @@ def layout(intervals: Sequence[Interval], drift: Curve, unit: str, base_ns: int,
             **_grid(),
         }
         panels["annotations"].append(_text(title.format(**words), 0, top, "left"))
-    panels["yaxis4"] |= {"type": "log", "dtick": 1}
+    panels["yaxis4"] |= {"type": "log"}
     panels["yaxis3"]["range"] = _drift_range(drift)
     panels["annotations"] += _labels(intervals)
     return panels

@@ -18,6 +18,8 @@ _MOST_TIMES = (0.05, 0.95)
 _FAR = 4.0
 """A band this many times as high as it is at most times would be read as a line with needles."""
 _MARGIN = 0.25
+_MOST_NUMBERS = 4
+"""Of decades, above the first: on paper there is no room for more."""
 _LEAST_NS = 100
 """A lesser delay, as from a clock that is read coarsely, is below the panel."""
 
@@ -35,12 +37,13 @@ def fit_band(panels: Json, lower_ns: Floats, upper_ns: Floats) -> None:
     beyond = counted(int(((lower_ns < bottom) | (upper_ns > top)).sum()), "exchange")
     for text in panels["annotations"]:
         if text["text"] == BAND_TITLE:
-            text["text"] += f", which leaves this panel at {beyond}"
+            text["text"] += f", cut at {beyond}"
 
 
 def fit_delays(panels: Json, delays_ns: Integers) -> None:
-    """Whole decades, so that two of their numbers are beside the axis."""
+    """Whole decades: two of their numbers or more are beside the axis, of many each second one."""
     positive = delays_ns[delays_ns >= _LEAST_NS] / 1e6
     if positive.size:
         first, last = math.floor(math.log10(positive.min())), math.ceil(math.log10(positive.max()))
-        panels["yaxis4"]["range"] = [first, max(last, first + 1)]
+        last = max(last, first + 1)
+        panels["yaxis4"] |= {"range": [first, last], "dtick": math.ceil((last - first) / _MOST_NUMBERS)}

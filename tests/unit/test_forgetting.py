@@ -35,6 +35,7 @@ def measured(state, age_s, interval_s=None):
         ({STATUS: b"offline"}, None),
         ({STATUS: b"online", OFFSET: measured("locked", 1)}, "rov1 is online"),
         ({STATUS: b"offline", OFFSET: measured("locked", 1)}, "rov1 is being measured by laptop"),
+        ({STATUS: b"offline", OFFSET: measured("locked", 5)}, "rov1 is being measured by laptop"),
         ({STATUS: b"offline", OFFSET: measured("locked", 60)}, None),
         ({STATUS: b"offline", OFFSET: measured("locked", 8, 10.0)}, "rov1 is being measured by laptop"),
         ({STATUS: b"offline", OFFSET: measured("holdover", 1)}, None),

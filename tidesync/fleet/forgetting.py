@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _RETAINED = tuple(kind for kind in topics.TOPICS if kind.retain)
 _MEASURED = {"locked", "acquiring"}
+_LATE_S = 5.0
+"""A topside that runs may take so much longer to publish that an exchange was the last: it was read late, or
+waited for its stamps. Until it has, topside does not drop the vehicle."""
 
 
 class ForgetSettings(ConnectionSettings):
@@ -61,7 +64,7 @@ def _measured_now(payload: bytes, now: Reading) -> bool:
     except InvalidMessageError:
         return False
     age_s = measured_age_s(result, now)
-    return result.state in _MEASURED and age_s is not None and abs(age_s) <= fresh_for_s(result)
+    return result.state in _MEASURED and age_s is not None and abs(age_s) <= fresh_for_s(result) + _LATE_S
 
 
 class RetainedMessages:

@@ -292,5 +292,5 @@ def event_text(event: Event) -> str:
 
 
 def _by(seconds: float) -> str:
-    exact = f"{seconds:+,.3f} s" if abs(seconds) >= 1 else f"{seconds * 1e3:+.3f} ms"
+    exact = f"{seconds:+,.3f} s" if abs(seconds) >= 0.1 else f"{seconds * 1e3:+.3f} ms"
     return exact if abs(seconds) < _LONG_S else f"{'+' if seconds > 0 else '-'}{span(abs(seconds))} ({exact})"

@@ -79,7 +79,7 @@ export function bound(error, value = null, maxError = null) {
 // How far a clock was set.
 export function stepToRead(value) {
   if (isLong(value)) return `${value > 0 ? "+" : MINUS}${units(value)}`;
-  return Math.abs(value) < 1000 ? `${plain(value, 3)} ms` : `${plain(value / 1000, 3)} s`;
+  return Math.abs(value) < 100 ? `${plain(value, 3)} ms` : `${plain(value / 1000, 3)} s`;
 }
 
 const errorDecimals = (error) => (error >= 1000 ? 0 : error >= 100 ? 1 : error >= 10 ? 2 : decimalsOf(error));

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from schemas.messages import Event, Info
     from tidesync.fleet.renewal import Renewal, Words
 
-_LONG_S = 60.0
-"""From here on a step is also given in minutes, hours, days or years."""
+_SHORT_S, _LONG_S = 0.1, 60.0
+"""A shorter step is given in ms, one from the second on also in minutes, hours, days or years."""
 CONDITION = "holds unless the vehicle's clock was set or slewed since its last answer"
 """What a `conditional` result assumes, in one sentence for every surface."""
 
@@ -292,5 +292,5 @@ def event_text(event: Event) -> str:
 
 
 def _by(seconds: float) -> str:
-    exact = f"{seconds:+,.3f} s" if abs(seconds) >= 0.1 else f"{seconds * 1e3:+.3f} ms"
+    exact = f"{seconds:+,.3f} s" if abs(seconds) >= _SHORT_S else f"{seconds * 1e3:+.3f} ms"
     return exact if abs(seconds) < _LONG_S else f"{'+' if seconds > 0 else '-'}{span(abs(seconds))} ({exact})"
